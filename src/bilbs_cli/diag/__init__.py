@@ -1,0 +1,1 @@
+"""Diagnostics: collect a box's health into a redacted bundle, and read such bundles."""

@@ -1,0 +1,187 @@
+"""Run a program that may never end: argv list, own session, deadline, capped output, TERM, KILL, abandon.
+
+`subprocess.run(timeout=)` is not used: after its kill it waits without a bound, and a process in D state
+(a hung driver, a dead NFS server) cannot be killed at all. Here the wait has an end; what is left behind is
+`abandoned` and reported.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+GRACE_S = 0.3  # between TERM and KILL, and between KILL and giving up
+CHUNK = 1 << 18
+STDERR_LIMIT = 64 << 10
+SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/mellanox/bin"
+
+
+class CommandMissing(Exception):
+    """The program is not installed. `str` is its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """How a program ended.
+
+    `exit_status` is None when it was killed by us or abandoned, negative for a signal (as in `subprocess`).
+    `truncated` is true when output beyond the cap was thrown away.
+    """
+
+    argv: tuple[str, ...]
+    exit_status: int | None
+    stdout: bytes
+    stderr: bytes
+    duration_s: float
+    timed_out: bool = False
+    abandoned: bool = False
+    truncated: bool = False
+
+
+def find(program: str) -> str | None:
+    """Return the path of `program` on PATH or in the folders of administration, None when not installed."""
+    return shutil.which(program) or shutil.which(program, path=SEARCH_PATH)
+
+
+def plain_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment for tools whose output is parsed: `LC_ALL=C`, no pagers, no colours."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("LC_", "BILBS_")) and k not in {"LANG", "LANGUAGE"}}
+    return kept | {"LC_ALL": "C", "PAGER": "cat", "SYSTEMD_PAGER": "cat", "SYSTEMD_COLORS": "0", "NO_COLOR": "1", "TERM": "dumb"} | dict(extra or {})
+
+
+def end(process: subprocess.Popen[bytes] | int, grace_s: float = GRACE_S) -> bool:
+    """End a session leader and its group: TERM, KILL, a bounded wait. Return False when it had to be abandoned.
+
+    An `int` is the process id of a child of this process that was made with its own session.
+    """
+    pid = process if isinstance(process, int) else process.pid
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, number)
+        until = time.monotonic() + grace_s
+        while time.monotonic() < until:
+            if _gone(process):
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(pid, signal.SIGKILL)  # what the leader left behind in its group
+                return True
+            time.sleep(0.01)
+    return _gone(process)
+
+
+def _gone(process: subprocess.Popen[bytes] | int) -> bool:
+    if not isinstance(process, int):
+        return process.poll() is not None
+    try:
+        return os.waitpid(process, os.WNOHANG)[0] == process
+    except ChildProcessError:
+        return True
+
+
+@dataclass(slots=True)
+class Running:
+    """A started program whose stdout is read in pieces; `with` ends it on every way out."""
+
+    argv: tuple[str, ...]
+    timeout_s: float
+    max_output: int
+    env: Mapping[str, str] | None = None
+    on_start: Callable[[int], None] | None = None
+    stderr: bytearray = field(default_factory=bytearray)
+    seen: int = 0
+    timed_out: bool = False
+    abandoned: bool = False
+    truncated: bool = False
+    started: float = 0.0
+    _process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Running:
+        """Start it. Raises `CommandMissing`, or `OSError` when the kernel refuses."""
+        program = find(self.argv[0])
+        if program is None:
+            raise CommandMissing(self.argv[0])
+        self.started = time.monotonic()
+        self._process = subprocess.Popen(
+            [program, *self.argv[1:]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            start_new_session=True, env=plain_environment(self.env), cwd="/", bufsize=0,
+        )
+        if self.on_start:
+            self.on_start(self._process.pid)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        process = self._process
+        if process is None:
+            return
+        if process.poll() is None:
+            self.abandoned = not end(process)
+        for pipe in (process.stdout, process.stderr):
+            if pipe:
+                pipe.close()
+        if self.abandoned:  # subprocess would warn about a living child
+            process.returncode = -signal.SIGKILL
+
+    @property
+    def exit_status(self) -> int | None:
+        """Return the exit status, None while it runs or when we ended it."""
+        if self._process is None or self.timed_out or self.abandoned or self.truncated:
+            return None
+        return self._process.returncode
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield stdout as it comes, until its end, the deadline or the cap. stderr is kept (64 KiB at most)."""
+        process = self._process
+        assert process and process.stdout and process.stderr  # noqa: S101 - entered
+        with selectors.DefaultSelector() as selector:
+            for pipe in (process.stdout, process.stderr):
+                os.set_blocking(pipe.fileno(), False)
+                selector.register(pipe, selectors.EVENT_READ)
+            while selector.get_map():
+                left = self.started + self.timeout_s - time.monotonic()
+                ready = selector.select(max(left, 0))
+                if left <= 0:
+                    self.timed_out = True
+                    return
+                for key, _ in ready:
+                    data = os.read(key.fd, CHUNK)
+                    if not data:
+                        selector.unregister(key.fileobj)
+                    elif key.fileobj is process.stderr:
+                        self.stderr += data[: STDERR_LIMIT - len(self.stderr)]
+                    else:
+                        data = data[: self.max_output - self.seen]
+                        self.seen += len(data)
+                        if data:
+                            yield data
+                        if self.seen >= self.max_output:
+                            self.truncated = True
+                            return
+        self._await_exit(process)
+
+    def _await_exit(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait for a program that closed its output; one that lingers past the deadline timed out."""
+        while process.poll() is None:
+            if time.monotonic() >= self.started + self.timeout_s:
+                self.timed_out = True
+                return
+            time.sleep(0.002)
+
+
+def run(argv: Sequence[str], *, timeout_s: float, max_output: int = 8 << 20, env: Mapping[str, str] | None = None) -> Completed:
+    """Run `argv` to its end or its deadline and return what it said.
+
+    Raises `CommandMissing` when the program is not installed.
+    """
+    running = Running(tuple(argv), timeout_s, max_output, env)
+    with running:
+        stdout = b"".join(running.chunks())
+        duration = time.monotonic() - running.started
+        status = running.exit_status
+    return Completed(running.argv, status, stdout, bytes(running.stderr), duration,
+                     running.timed_out, running.abandoned, running.truncated)
