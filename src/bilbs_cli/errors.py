@@ -5,6 +5,7 @@
     ├── NotFound              5
     ├── BundleIncomplete     20
     ├── VerificationFailed    1   a bundle is not what it says
+    ├── SecretFound           1   the seal gate found a secret of this host in a finished archive
     ├── OutputUnwritable     73   disk full, read-only, no permission on the output
     ├── PermissionNeeded     77
     ├── ConfigProblem        78

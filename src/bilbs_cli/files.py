@@ -21,7 +21,8 @@ def private_dir(path: Path) -> Path:
     Raises `OutputUnwritable` when it cannot be made, or is a link or another user's folder.
     """
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in reversed([one for one in (path, *path.parents) if not one.exists()]):
+            folder.mkdir(mode=0o700, exist_ok=True)  # mkdir(parents=True) would leave the parents open to others
         info = path.lstat()
     except OSError as error:
         raise cannot_write(path, error) from error
@@ -30,25 +31,28 @@ def private_dir(path: Path) -> Path:
     return path
 
 
-def write_private(path: Path, data: bytes) -> None:
+def write_private(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """Write `data` to `path` atomically: temporary file 0600, fsync, `os.replace`, fsync of the folder.
 
-    Raises `OutputUnwritable`; the old content stays then.
+    `mode` is for what others may read (settings of the machine). Raises `OutputUnwritable`; the old content stays then.
     """
     temporary = ""
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
             stream.flush()
+            os.fchmod(stream.fileno(), mode)
             os.fsync(stream.fileno())
         os.replace(temporary, path)  # noqa: PTH105 - str and Path mixed on purpose
         sync_dir(path.parent)
-    except OSError as error:
+    except BaseException as error:  # Ctrl-C leaves no temporary file behind either
         if temporary:
             with suppress(OSError):
                 os.unlink(temporary)  # noqa: PTH108
-        raise cannot_write(path, error) from error
+        if isinstance(error, OSError):
+            raise cannot_write(path, error) from error
+        raise
 
 
 def sync_dir(path: Path) -> None:

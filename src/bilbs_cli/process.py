@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Self
 
 GRACE_S = 0.3  # between TERM and KILL, and between KILL and giving up
 CHUNK = 1 << 18
@@ -56,32 +57,41 @@ def plain_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return kept | {"LC_ALL": "C", "PAGER": "cat", "SYSTEMD_PAGER": "cat", "SYSTEMD_COLORS": "0", "NO_COLOR": "1", "TERM": "dumb"} | dict(extra or {})
 
 
-def end(process: subprocess.Popen[bytes] | int, grace_s: float = GRACE_S) -> bool:
-    """End a session leader and its group: TERM, KILL, a bounded wait. Return False when it had to be abandoned.
+def end(process: subprocess.Popen[bytes], grace_s: float = GRACE_S) -> bool:
+    """End a session leader and its group: TERM, KILL, a bounded wait. Return False when it had to be abandoned."""
+    return not end_all([process.pid], lambda _: process.poll() is not None, grace_s)
 
-    An `int` is the process id of a child of this process that was made with its own session.
+
+def end_all(leaders: Sequence[int], gone: Callable[[int], bool], grace_s: float = GRACE_S) -> list[int]:
+    """End session leaders and their groups together: TERM to all, KILL to all, bounded waits between.
+
+    `gone(pid)` reaps and says whether a leader is dead. Return those that had to be abandoned (D state).
     """
-    pid = process if isinstance(process, int) else process.pid
+    left = list(leaders)
     for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, number)
+        for pid in left:
+            _signal_group(pid, number)
         until = time.monotonic() + grace_s
-        while time.monotonic() < until:
-            if _gone(process):
-                with suppress(ProcessLookupError, PermissionError):
-                    os.killpg(pid, signal.SIGKILL)  # what the leader left behind in its group
-                return True
-            time.sleep(0.01)
-    return _gone(process)
+        while left and time.monotonic() < until:
+            left = [pid for pid in left if not gone(pid)]
+            if left:
+                time.sleep(0.005)
+    for pid in leaders:
+        _signal_group(pid, signal.SIGKILL)  # what a leader left behind in its group
+    return left
 
 
-def _gone(process: subprocess.Popen[bytes] | int) -> bool:
-    if not isinstance(process, int):
-        return process.poll() is not None
+def reaped(pid: int) -> bool:
+    """Say whether a child of this process is dead, and reap it."""
     try:
-        return os.waitpid(process, os.WNOHANG)[0] == process
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
     except ChildProcessError:
         return True
+
+
+def _signal_group(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
 
 
 @dataclass(slots=True)
@@ -101,7 +111,7 @@ class Running:
     started: float = 0.0
     _process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> Running:
+    def __enter__(self) -> Self:
         """Start it. Raises `CommandMissing`, or `OSError` when the kernel refuses."""
         program = find(self.argv[0])
         if program is None:
@@ -121,11 +131,18 @@ class Running:
             return
         if process.poll() is None:
             self.abandoned = not end(process)
+        else:
+            _signal_group(process.pid, signal.SIGKILL)  # what it left behind in its group
         for pipe in (process.stdout, process.stderr):
             if pipe:
                 pipe.close()
         if self.abandoned:  # subprocess would warn about a living child
             process.returncode = -signal.SIGKILL
+
+    @property
+    def pid(self) -> int:
+        """Return the process id, 0 before the start."""
+        return self._process.pid if self._process else 0
 
     @property
     def exit_status(self) -> int | None:
@@ -137,7 +154,8 @@ class Running:
     def chunks(self) -> Iterator[bytes]:
         """Yield stdout as it comes, until its end, the deadline or the cap. stderr is kept (64 KiB at most)."""
         process = self._process
-        assert process and process.stdout and process.stderr  # noqa: S101 - entered
+        if process is None or process.stdout is None or process.stderr is None:
+            raise RuntimeError("chunks() is for a started program")
         with selectors.DefaultSelector() as selector:
             for pipe in (process.stdout, process.stderr):
                 os.set_blocking(pipe.fileno(), False)
@@ -155,12 +173,12 @@ class Running:
                     elif key.fileobj is process.stderr:
                         self.stderr += data[: STDERR_LIMIT - len(self.stderr)]
                     else:
-                        data = data[: self.max_output - self.seen]
-                        self.seen += len(data)
-                        if data:
-                            yield data
-                        if self.seen >= self.max_output:
-                            self.truncated = True
+                        kept = data[: self.max_output - self.seen]
+                        self.truncated = len(kept) < len(data)
+                        self.seen += len(kept)
+                        if kept:
+                            yield kept
+                        if self.truncated:
                             return
         self._await_exit(process)
 

@@ -74,6 +74,9 @@ class Job(Protocol):
     def attempt(self, key: str, call: Callable[[], Any], *, timeout_s: float = 5.0) -> Any:
         """Announce and call like `read`, but record nothing unless it fails (the error is then the fact at `key`)."""
 
+    def hung(self, prefix: str) -> int:
+        """Return how many readings at or below `prefix` (a `/`-joined path) never returned in earlier tries."""
+
     def record(self, path: Sequence[str], reading: Reading) -> None:
         """Record a fact that needed no waiting: parsed from something already read."""
 
@@ -107,7 +110,7 @@ class Job(Protocol):
         """Put text that was made here into the bundle."""
 
     def gap(self, member: str, status: Status, reason: str, *, source: str = "") -> None:
-        """Record that something could not be had."""
+        """Record that something could not be had. With the collector's own name as `member` it is the collector's status."""
 
     def say(self, message: str) -> None:
         """Tell the person who watches what is going on now."""

@@ -1,0 +1,23 @@
+# For people who work on bilbs; users need only the two commands of the README.
+.PHONY: help check test lint bench soak lock
+
+help:           ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/'
+
+check:          ## everything that CI runs
+	sh tools/check.sh
+
+test:           ## the tests alone, nothing is installed (T=path to narrow)
+	.venv/bin/pytest $(T)
+
+lint:           ## style and types alone
+	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+
+bench:          ## the benchmarks of docs/benchmarks.md (minutes)
+	.venv/bin/python tools/bench.py
+
+soak:           ## the long tests: 200 kills, ten times the random input (an hour at most)
+	BILBS_SOAK=1 .venv/bin/pytest --timeout=1800 $(T)
+
+lock:           ## refresh requirements-dev.lock from pyproject.toml (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --group dev pyproject.toml --no-emit-index-url --no-annotate --no-header -o requirements-dev.lock

@@ -1,0 +1,50 @@
+"""What keeps secrets in: the host's own secrets, read before a run; the gate after it; the pseudonyms of this box."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+
+from bilbs_cli import files, fork, paths
+from bilbs_cli.diag.bundle import gate as gates
+from bilbs_cli.diag.bundle.reader import Reader
+from bilbs_cli.diag.job import Options
+from bilbs_cli.diag.redaction import CustomRule, Gate, Pseudonyms, known_secrets, pseudonyms
+
+READ_S = 3.0  # a home folder on a dead server must not hold the run up
+
+
+def secrets_of_host(options: Options | None) -> dict[str, bytes]:
+    """Return this host's real secrets by their source; read in a child, so that a hung file costs 3 s and no more.
+
+    They live in memory only. `options` gives the BMC password of this run.
+    """
+    found = fork.call(_listed, READ_S)
+    known = {name: bytes.fromhex(text) for name, text in json.loads(found).items()} if found else {}
+    if options and options.bmc:
+        known["the BMC password"] = options.bmc.password.encode("utf-8", "surrogateescape")
+    return known
+
+
+def _listed() -> bytes:
+    return json.dumps({name: secret.hex() for name, secret in known_secrets().items()}).encode()
+
+
+def gate_for(known: Mapping[str, bytes]) -> Callable[[Reader], None]:
+    """Return the last check of an archive: it raises `SecretFound` when one of the known secrets is in it."""
+    return lambda reader: gates.search(reader, lambda: Gate(known))
+
+
+def custom_rules(pairs: Iterable[tuple[str, str]]) -> list[CustomRule]:
+    """Return the rules of the settings."""
+    return [CustomRule(name, pattern) for name, pattern in pairs]
+
+
+def names_of_box() -> Pseudonyms:
+    """Return the pseudonyms of this box, with its key and names. Raises `OutputUnwritable` when the key cannot be kept."""
+    return pseudonyms.of_box(files.private_dir(paths.state_dir()))
+
+
+def keep_pairs(pairs: dict[str, str]) -> None:
+    """Store pseudonyms that a child made, so that `bilbs diag reveal` knows them."""
+    pseudonyms.save(paths.state_dir(), pairs)

@@ -1,0 +1,101 @@
+"""Which names announce a secret: the words of passwords, tokens and keys, and the words beside them that say otherwise."""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum
+
+from bilbs_cli.diag.redaction.allowed import is_counter, is_path, is_plain_word, is_prose, is_state, looks_random
+
+
+class Kind(IntEnum):
+    """How sure a name is: a password is masked whatever it is; a token must not look like a counter or a plain word."""
+
+    RANDOM = 1  # `cache_key`: only a value that looks made by a machine
+    TOKEN = 2
+    PASSWORD = 3
+
+
+# The names as they occur inside a longer one (`DB_PASSWORD_OLD`); the whole name is judged by `kind_of`.
+CORES = (
+    rb"(?:passw(?:or)?d|passwort|contrase(?:n|\xc3\xb1|\xf1)a|kennwort|mot[_-]?de[_-]?passe|pass[_-]?(?:phrase|code)|pass|pwd"
+    rb"|pw|secret|token|credentials?|creds?|psk|bearer|passkey|wep[ _-]?key\d?|pin[_-]?code|user[_-]pin|so[_-]pin"
+    rb"|(?:api|access|private|encryption|signing|master|account|shared|subscription|service|routing|integration|admin"
+    rb"|storage|license|recovery|unseal|session|app|auth|ssh|sas|deploy|webhook|function|client|openai|primary|secondary)"
+    rb"[ _-]?key|[a-z0-9][_-]key|pre[_-]?shared[ _-]?key|(?:ro|rw|read|write|trap|snmp)[ _-]?community"
+    rb"|community[ _-]?(?:string|name)|authtok|requirepass|masterauth|j?sessionid|phpsessid|session[_-]id|connect\.sid"
+    rb"|csrf|xsrf|otp)"
+)
+
+_PASSWORD = re.compile(
+    rb".*(?:password|passwd)s?\d*.*|.*(?:passwort|kennwort|passphrase|passcode|contrasena|secret|psk|authtok|requirepass"
+    rb"|masterauth|presharedkey|pincode)s?\d*"
+    rb"|(?:db|user|root|admin|bind|smtp|ftp|mail|http|proxy|ssh|bmc|ipmi|pg|my|sql|ldap|os|sys|web|key|store|trust|ssl|tls"
+    rb"|redis|rabbit|svc|app|api|mqtt|vnc|rpc|login|auth|old|new|usb|storage|slurm)?(?:pass|pwd|pw)\d*")
+_TOKEN = re.compile(rb".*(?:token|credential|apikey|accesskey|sessionid|phpsessid)s?\d*|(?:creds?|csrf|xsrf|otp|bearer|passkey)\d*"
+                    rb"|(?:private|encryption|signing|master|account|shared|license|session|app|auth|ssh|wep)keys?\d*")
+_OWNERS = frozenset(
+    b"api access private encryption signing master account shared subscription service routing integration admin storage "
+    b"license recovery unseal session secret app auth ssh sas deploy webhook function client openai preshared wep pass aes "
+    b"hmac jwt rsa fernet cipher crypto enc wg wireguard ipmi bmc kg".split())
+_BEFORE = frozenset(b"has is use uses require requires allow allows forgot forgotten max min num total public next page "
+                    b"unexpected".split())
+_AFTER = frozenset(
+    b"file files filename path paths age expires expire expiry expired expiration exp policy length len min max minimum "
+    b"maximum count counts counter counters type types id ids name names namespace url uri endpoint provider providers "
+    b"required enabled disabled status state auth authentication reset change changed updated set last ttl timeout size "
+    b"limit limits hint prompt prompts mode format manager helper cache dir directory folder regex pattern attempts attempt "
+    b"retries strength quality history lock callback command cmd ref refs reference version algorithm alg usage rate per "
+    b"second seconds sec revision ask agent stdin complexity days warn inactive feedback check checks checker aging valid "
+    b"validity store interval period lifetime duration issuer audience scope scopes kind source class bucket header field "
+    b"column index idx position visible label title description permitted supported support feature mount mounts volume "
+    b"volumes selector review reviews request requests response responses informer link encryption number "
+    b"fingerprint fpr".split())
+_DESPITE = ((b"access", b"key", b"id"), (b"secret", b"id"), (b"session", b"id"), (b"community", b"name"))
+_WORDS = re.compile(rb"[A-Z]?[a-z\x80-\xff]+|[A-Z]+(?![a-z])|\d+")
+
+
+def kind_of(name: bytes) -> Kind | None:
+    """Say how surely the value of `name` is a secret; None when the name says that it is none (`password_file`)."""
+    words = [word.lower() for word in _WORDS.findall(name[-120:])]
+    kinds = [_kind_of_word(words, i) for i in range(len(words))]
+    best = max(kinds, default=0)
+    if not best:
+        return None
+    first = next(i for i, kind in enumerate(kinds) if kind)
+    if _BEFORE.intersection(words[:first]):
+        return None
+    if _AFTER.intersection(words[first + 1 :]) and not any(tuple(words[-len(tail):]) == tail for tail in _DESPITE):
+        return None
+    return Kind(best)
+
+
+def _kind_of_word(words: list[bytes], i: int) -> int:
+    word = words[i]
+    before = words[i - 1] if i else b""
+    if _PASSWORD.fullmatch(word) or word == b"community" or (word in {b"phrase", b"code"} and before == b"pass"):
+        return Kind.PASSWORD
+    if (word == b"passe" and before == b"de") or (word == b"pin" and before in {b"user", b"so"}):
+        return Kind.PASSWORD
+    if word in {b"key", b"keys"} and i:
+        return Kind.PASSWORD if before in {b"preshared", b"shared"} and words[:i].count(b"pre") else (
+            Kind.TOKEN if before in _OWNERS else Kind.RANDOM)
+    if _TOKEN.fullmatch(word):
+        return Kind.TOKEN
+    return Kind.RANDOM if word == b"sid" or (word == b"session" and words[-1] == b"id") else 0
+
+
+def is_secret(kind: Kind, value: bytes, rest: bytes, *, quoted: bool) -> bool:
+    """Say whether `value` of a name of this `kind` is a secret.
+
+    `rest` is the line from the value on (an explanation goes on after its first word); `quoted` values are not prose.
+    """
+    if is_state(value) or (is_path(value) and not (kind is Kind.PASSWORD and quoted)):
+        return False
+    if kind is Kind.PASSWORD:
+        return quoted or not is_prose(rest)
+    if is_counter(value):
+        return False
+    if kind is Kind.RANDOM:
+        return looks_random(value) and len(value) >= 16
+    return quoted or not (is_prose(rest) or is_plain_word(value))

@@ -1,0 +1,67 @@
+"""What `bilbs help TOPIC` says: exit codes, environment variables, files, settings; each read from where it is true."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from typing import Any
+
+from bilbs_cli import paths, terminal
+from bilbs_cli.errors import EXIT_MEANING, NotFound
+
+Rows = list[dict[str, Any]]
+
+
+def exit_codes() -> Rows:
+    """Return the exit table."""
+    return [{"status": int(status), "meaning": meaning} for status, meaning in EXIT_MEANING.items()]
+
+
+def environment() -> Rows:
+    """Return every environment variable that bilbs reads, settings included."""
+    from bilbs_cli.settings import ENVIRONMENT, SETTINGS
+
+    rows: Rows = [{"variable": name, "meaning": meaning} for name, meaning in ENVIRONMENT]
+    return rows + [{"variable": s.env, "meaning": f"sets {s.name}: {s.doc}"} for s in SETTINGS if s.env]
+
+
+def files() -> Rows:
+    """Return the files that bilbs reads and writes, as they are for this user."""
+    state = paths.state_dir()
+    return [
+        {"path": str(paths.user_config() or "(no HOME: none)"), "meaning": "settings of this user"},
+        {"path": str(paths.SYSTEM_CONFIG), "meaning": "settings of this machine"},
+        {"path": str(state), "meaning": "state: interrupted runs, pseudonyms; BILBS_STATE_DIR moves it"},
+        {"path": str(state / "crash"), "meaning": "crash logs, redacted, the newest 20"},
+    ]
+
+
+def settings() -> Rows:
+    """Return every setting with its type and default."""
+    from bilbs_cli.settings import SETTINGS
+
+    return [{"setting": s.name, "type": s.kind.name, "default": s.show(s.default), "meaning": s.doc} for s in SETTINGS]
+
+
+TOPICS: dict[str, tuple[str, Callable[[], Rows]]] = {
+    "exit-codes": ("what each exit status means", exit_codes),
+    "environment": ("the variables that bilbs reads", environment),
+    "files": ("the files that bilbs reads and writes", files),
+    "settings": ("what can be set, its type and default", settings),
+}
+
+
+def show(topic: str) -> None:
+    """Print a topic, or the list of topics. Raises `NotFound` with the nearest name."""
+    if not topic:
+        rows: Rows = [{"topic": name, "meaning": meaning} for name, (meaning, _) in TOPICS.items()]
+    elif topic in TOPICS:
+        rows = TOPICS[topic][1]()
+    else:
+        near = [f"; did you mean {name}?" for name in difflib.get_close_matches(topic, TOPICS, n=1)]
+        raise NotFound(f"no help on {topic}{''.join(near)}", code="no-such-topic", next="bilbs help")
+    terminal.emit(
+        "help",
+        {"topic": topic or None, "rows": rows},
+        text=lambda: terminal.table(list(rows[0]), [[str(cell) for cell in row.values()] for row in rows]),
+    )

@@ -1,0 +1,89 @@
+"""What every test gets: a home, a state folder and an environment of its own, and `bilbs` as a whole process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bilbs_cli
+
+SOURCE = str(Path(bilbs_cli.__file__).parents[1])
+ISOLATED = (
+    "COLUMNS",
+    "LINES",
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "LANG",
+    "LANGUAGE",
+    "PYTHONIOENCODING",
+    "XDG_CONFIG_HOME",
+    "XDG_STATE_HOME",
+    "XDG_CACHE_HOME",
+    "CREDENTIALS_DIRECTORY",
+)
+
+
+@pytest.fixture(autouse=True)
+def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Give each test an empty home and no settings, whatever the machine and the person have."""
+    for name in set(os.environ) - {"BILBS_SOAK"}:  # that one is how long the tests are, not what bilbs does
+        if name.startswith(("BILBS_", "LC_")) or name in ISOLATED:
+            monkeypatch.delenv(name)
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("BILBS_STATE_DIR", str(home / "state"))
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("PYTHONPATH", SOURCE)  # for the processes that tests start
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a whole `bilbs` process ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        """Return stdout as the one JSON document that it must be."""
+        return json.loads(self.stdout)
+
+
+Bilbs = Callable[..., Ended]
+
+
+@pytest.fixture
+def bilbs() -> Bilbs:
+    """Run `bilbs ARGUMENTS` as a process of its own, away from this terminal."""
+
+    def run(
+        *arguments: str,
+        env: Mapping[str, str | None] | None = None,
+        stdin: str = "",
+        program: str = "",
+        timeout: float = 30,
+    ) -> Ended:
+        start = ["-c", program] if program else ["-m", "bilbs_cli"]
+        changed = {**os.environ, **(env or {})}
+        done = subprocess.run(
+            [sys.executable, *start, *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            env={name: value for name, value in changed.items() if value is not None},
+            start_new_session=True,
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    return run

@@ -1,0 +1,24 @@
+#!/bin/sh
+# Install what the tests need (apt and pip, by name) and run every check. CI runs exactly this.
+# BILBS_CHECK_FAST=1 leaves the installation out, for a second run on the same machine.
+set -eu
+cd "$(dirname "$0")/.."
+. tools/python.sh
+if [ -z "${BILBS_CHECK_FAST:-}" ]; then
+    # a compiler for the NVML stub, the BMC simulator and its independent readers, archive tools as oracles
+    missing=$(for pair in cc:gcc ipmi_sim:openipmi ipmitool:ipmitool ipmi-sel:freeipmi-tools zstd:zstd age:age lspci:pciutils \
+                          faketime:faketime mkfs.ext4:e2fsprogs fsfreeze:util-linux ip:iproute2 ps:procps tar:tar; do
+        command -v "${pair%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/${pair%%:*}" ] || [ -x "/sbin/${pair%%:*}" ] || echo "${pair##*:}"; done)
+    [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
+    # shellcheck disable=SC2086
+    [ -z "$missing" ] || apt_install $missing
+    make_venv
+    .venv/bin/pip install -q --disable-pip-version-check -r requirements-dev.lock >&2
+    .venv/bin/pip install -q --disable-pip-version-check --no-deps -e . >&2
+fi
+PATH="$PWD/.venv/bin:$PATH:/usr/sbin:/sbin"
+export PATH
+ruff check .
+ruff format --check .
+mypy
+pytest "$@"
