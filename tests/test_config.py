@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -130,7 +133,7 @@ def test_redaction_rules_are_tables_and_only_their_names_are_shown(tmp_path: Pat
         ("diag.output_dir = ''", "a line of text"),
         ("diag.services = 3", "a list of texts"),
         ("diag.services = ['a', 3]", "a line of text"),
-        ("bmc.host = '-oProxyCommand=x'", "host name"),
+        ("bmc.host = '-oProxyCommand'", "host name"),
         ("bmc.host = 'a b'", "host name"),
         ('bmc.user = "a\\u001b[2J"', "a line of text"),
         ("bmc = 3", "unknown setting"),
@@ -351,3 +354,21 @@ def test_without_a_home_a_setting_needs_a_named_file(bilbs: Bilbs, tmp_path: Pat
         == 0
     )
     assert (tmp_path / "c.toml").read_text() == "[diag]\nnice = 3\n"
+
+
+def test_settings_of_the_machine_can_be_read_by_all_and_count_after_the_users(bilbs: Bilbs) -> None:
+    before = Path("/etc/bilbs").exists()
+    script = """
+mount -t tmpfs bilbs-test /etc || exit 99
+"$0" -m bilbs_cli config set --system diag.nice 3 && "$0" -m bilbs_cli config set --system diag.profile full
+"$0" -m bilbs_cli config set diag.nice 4 && "$0" -m bilbs_cli config list --json
+stat -c '%a %n' /etc/bilbs /etc/bilbs/config.toml >&2
+"""  # in a mount namespace of its own, so that the machine's /etc stays as it is
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, sys.executable], capture_output=True, text=True, check=True
+    )
+    rows = {row["name"]: row for row in json.loads(done.stdout.splitlines()[-1])["data"]["settings"]}
+    assert (rows["diag.nice"]["value"], rows["diag.profile"]["value"]) == (4, "full")
+    assert rows["diag.profile"]["origin"] == "/etc/bilbs/config.toml:3"
+    assert done.stderr.splitlines() == ["755 /etc/bilbs", "644 /etc/bilbs/config.toml"]
+    assert Path("/etc/bilbs").exists() is before

@@ -49,6 +49,7 @@ def test_letters_marks_digits_and_symbols_of_every_script_stay() -> None:
         ("user\u202egpj.exe", r"user\u202egpj.exe"),
         ("\u2066a\u2069\u200f", r"\u2066a\u2069\u200f"),
         ("gpu\u200b0", r"gpu\u200b0"),
+        ("gpu\u3164\ufe0f", r"gpu\u3164\ufe0f"),
         ("one\u2028two\u2029", r"one\u2028two\u2029"),
         ("a\r\nb\tc\x00\x7f", r"a\r\nb\tc\x00\x7f"),
         ("\U000e0041", r"\U000e0041"),

@@ -62,7 +62,7 @@ def test_a_reader_sees_the_old_or_the_new_content_and_never_half_of_it(tmp_path:
     reader = threading.Thread(target=read)
     reader.start()
     try:
-        for number in range(1, 30):
+        for number in range(1, 12):
             files.write_private(path, str(number % 10).encode() * 100_000)
     finally:
         stop.set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -57,6 +58,12 @@ def test_a_program_finds_no_input_no_terminal_and_a_session_of_its_own() -> None
     assert text[:3] == ["not", "a", "tty"]
     assert text[3] == text[4]
     assert text[5] == "/"
+
+
+def test_a_program_never_reads_what_was_meant_for_us() -> None:
+    ours = "from bilbs_cli import process; print(process.run(['cat'], timeout_s=5).stdout)"
+    done = subprocess.run([sys.executable, "-c", ours], input="typed", capture_output=True, text=True, check=True)
+    assert done.stdout == "b''\n"
 
 
 def test_a_program_speaks_english_without_colours_and_knows_no_setting_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,11 @@ def test_one_key_changes_and_every_other_line_stays(path: tuple[str, str], value
     assert tomllib.loads(edited) == wanted
 
 
+def test_a_new_key_in_an_empty_table_keeps_every_comment() -> None:
+    text = "[bmc]\n# why\n[diag]\nnice = 1\n"
+    assert with_value(text, ("bmc", "port"), 5) == "[bmc]\nport = 5\n# why\n[diag]\nnice = 1\n"
+
+
 def test_a_new_key_goes_to_the_end_of_its_table() -> None:
     assert (
         with_value("[bmc]\nhost = 'a'\n\n[diag]\nnice = 1\n", ("bmc", "port"), 5)

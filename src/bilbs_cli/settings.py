@@ -108,7 +108,7 @@ def whole(low: int, high: int) -> Kind:
 
     def parse(raw: Any) -> int:
         text = str(raw).strip()
-        if isinstance(raw, bool) or not re.fullmatch(r"[+-]?\d{1,18}", text) or not low <= int(text) <= high:
+        if not re.fullmatch(r"[+-]?\d{1,18}", text) or not low <= int(text) <= high:
             raise ValueError(f"expected a whole number from {low} to {high}")
         return int(text)
 

@@ -70,7 +70,7 @@ def collect_bundle(request: Request, watcher: collect.Watcher | None = None, to_
     spool = Spool.create(out_dir, naming.bundle_name(host, now), _header(request, now, host, redactor), request.compression,
                          recipients=request.recipients, state_dir=paths.state_dir())
     try:
-        run = _run(request, spool, redactor, watcher)
+        run = _run(request, spool, redactor, watcher, max(request.deadline_s - (time.monotonic() - began), 0.1))
         sealed = seal.seal(spool, front.pages, order=ORDER, gate=guard.gate_for(known))
     except KeyboardInterrupt as signalled:
         spool.close()
@@ -114,9 +114,10 @@ def _resume(work: Path) -> Outcome:
                    items=tuple(spool.items))
 
 
-def _run(request: Request, spool: Spool, redactor: Redactor, watcher: collect.Watcher | None) -> collect.Run:
+def _run(request: Request, spool: Spool, redactor: Redactor, watcher: collect.Watcher | None,
+         seconds: float) -> collect.Run:
     run = collect.Run(request.collectors, request.options, sink=spool, redactor=redactor, compression=request.compression,
-                      deadline_s=request.deadline_s, watcher=watcher, pairs=guard.keep_pairs)
+                      deadline_s=seconds, watcher=watcher, pairs=guard.keep_pairs)
     trouble = ""
     try:
         run.run()

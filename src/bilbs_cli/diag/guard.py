@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 from bilbs_cli import files, fork, paths
 from bilbs_cli.diag.bundle import gate as gates
@@ -19,15 +21,16 @@ def secrets_of_host(options: Options | None) -> dict[str, bytes]:
 
     They live in memory only. `options` gives the BMC password of this run.
     """
-    found = fork.call(_listed, READ_S)
-    known = {name: bytes.fromhex(text) for name, text in json.loads(found).items()} if found else {}
-    if options and options.bmc:
-        known["the BMC password"] = options.bmc.password.encode("utf-8", "surrogateescape")
-    return known
+    bmc = options.bmc if options else None
+    given = {"the BMC password": bmc.password.encode("utf-8", "surrogateescape")} if bmc else {}
 
+    def listed() -> bytes:
+        homes = {"/root", os.environ.get("HOME", ""), *map(str, Path("/home").glob("*"))} - {""}
+        found = known_secrets(root=options.sysroot if options else None, env=os.environ, homes=sorted(homes), given=given)
+        return json.dumps({name: secret.hex() for name, secret in found.items()}).encode()
 
-def _listed() -> bytes:
-    return json.dumps({name: secret.hex() for name, secret in known_secrets().items()}).encode()
+    answer = fork.call(listed, READ_S)
+    return {name: bytes.fromhex(text) for name, text in json.loads(answer).items()} if answer else given
 
 
 def gate_for(known: Mapping[str, bytes]) -> Callable[[Reader], None]:

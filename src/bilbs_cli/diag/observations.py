@@ -12,6 +12,8 @@ from bilbs_cli.diag.model import ReadError, branch, leaves, lookup, value
 Facts = Mapping[str, Any]
 FULL_PERCENT = 90.0  # of a file system or its inodes
 SKEW_S = 60.0  # between BMC and host
+ALARMS = ("fail", "lost", "fault", "uncorrectable", "non-recoverable", "critical, going", "intrusion", "thermal trip", "ierr", "redundancy", "full")
+EVENTS = 4  # of the BMC's log that are shown
 LOUD = {"hw_slowdown", "hw_thermal_slowdown", "hw_power_brake_slowdown", "sw_thermal_slowdown"}
 
 
@@ -46,7 +48,7 @@ def _gpus(facts: Facts) -> Iterator[Observation]:
     nvml = lookup(system, "nvml")
     if isinstance(nvml, ReadError) and in_pci:
         yield Observation(f"the NVIDIA driver does not answer ({nvml.message}), and {len(in_pci)} GPUs are on the PCI bus", "facts.json gpu/system/nvml")
-    if isinstance(seen, int) and isinstance(in_pci, list) and seen != len(in_pci):
+    if isinstance(seen, int) and isinstance(in_pci, list) and seen < len(in_pci):
         yield Observation(f"{len(in_pci)} GPUs on the PCI bus, {seen} known to the driver", "facts.json gpu/system")
     for address, device in branch(facts, "gpu", "pci").items():
         if value(device, "answers") is False:
@@ -101,9 +103,31 @@ def _bmc(facts: Facts) -> Iterator[Observation]:
         if isinstance(sensor, Mapping) and sensor.get("status") in {"nc", "cr", "nr"}:
             shown = f"{sensor['value']:g} {sensor.get('unit') or ''}".strip() if isinstance(sensor.get("value"), int | float) else "no value"
             yield Observation(f"sensor {sensor.get('name')}: {shown}, {', '.join(sensor.get('states') or ())}", "ipmi/sensors.txt")
+        if isinstance(sensor, Mapping) and sensor.get("status") == "discrete" and (alarming := _alarming(sensor.get("states") or ())):
+            yield Observation(f"sensor {sensor.get('name')}: {', '.join(alarming)}", "ipmi/sensors.txt")
+    yield from _event_log(facts)
     skew = value(facts, "bmc", "sel", "clock_offset_s")
     if isinstance(skew, int | float) and abs(skew) > SKEW_S:
         yield Observation(f"the BMC's clock is {skew:+.0f} s from the host's", "facts.json bmc/sel/clock_offset_s")
+
+
+def _alarming(states: Sequence[object]) -> list[str]:
+    return [str(state) for state in states if any(word in str(state).lower() for word in ALARMS)]
+
+
+def _event_log(facts: Facts) -> Iterator[Observation]:
+    """Show the last events of the BMC's log that sound like a fault and were not taken back by a later one."""
+    loud: dict[object, Mapping[str, Any]] = {}
+    for one in value(facts, "bmc", "sel", "records") or ():
+        key = (one.get("sensor_key"), one.get("event_type"), one.get("offset"))
+        loud.pop(key, None)
+        if one.get("asserted") and _alarming([one.get("text")]):
+            loud[key] = one
+    for one in list(loud.values())[-EVENTS:]:
+        when = str(one.get("host_time") or one.get("bmc_time") or "no time")[:19].replace("T", " ")
+        yield Observation(f"BMC event log, {when}: {one.get('sensor') or 'no sensor'}: {one.get('text')}", f"ipmi/sel.txt {one.get('id'):04x}")
+    if len(loud) > EVENTS:
+        yield Observation(f"BMC event log: {len(loud) - EVENTS} more events like these", "ipmi/sel.txt")
 
 
 def _kernel(facts: Facts) -> Iterator[Observation]:

@@ -54,7 +54,7 @@ def _box(header: Facts, facts: Facts) -> str:
     product = _product(facts)
     made = " ".join(str(found) for name in ("sys_vendor", "product_name") if (found := value(dmi, name)))
     serial = value(dmi, "product_serial") or product.get("serial")
-    named = [str(header.get("host") or "no name"), made or " ".join(str(product[name]) for name in ("manufacturer", "name") if product.get(name))]
+    named = [str(header.get("host") or "no name"), made or " ".join(str(product[name]) for name in ("manufacturer", "product") if product.get(name))]
     return ", ".join([part for part in named if part] + ([f"serial {serial}"] if serial else ["serial not readable"]))
 
 
@@ -94,9 +94,11 @@ def _gpus(facts: Facts) -> Iterator[str]:
     if isinstance(in_pci, list) and not in_pci and not devices:
         yield "  no NVIDIA GPU is visible on this machine"
     if devices:
-        yield _gpu_row(("#", "PCI address", "model", "serial", "temp", "power", "PCIe", "ECC unc."))
+        yield _gpu_row(("#", "PCI address", "model", "serial", "temp", "power", "PCIe", "ECC"))
     for index, device in devices.items():
         yield _gpu_row(_gpu_cells(index, device))
+    if devices:
+        yield "  ECC: uncorrected errors since the driver was loaded. ?: not collected."
 
 
 def _gpu_row(cells: Sequence[str]) -> str:
@@ -111,8 +113,10 @@ def _gpu_cells(index: str, device: Facts) -> Sequence[str]:
             return {"NVMLError_NotSupported": "n/a", "NVMLError_GpuIsLost": "LOST", "Timeout": "HUNG"}.get(reading.kind, "error")
         return "?" if isinstance(reading, NotCollected) or reading.value is None else form.format(reading.value)
 
-    link = f"{shown('pcie', 'generation_current', form='g{}')}x{shown('pcie', 'width_current')}"
-    return (index, shown("pci_bus_id"), shown("name").removeprefix("NVIDIA "), shown("serial"), shown("temperature_c", form="{} C"),
+    width = shown("pcie", "width_current", form="x{}")
+    link = shown("pcie", "generation_current", form="g{}") + width if width.startswith("x") else width
+    address = value(device, "pci_bus_id") or value(device, "pci_bus_id_by_elimination") or shown("pci_bus_id")
+    return (index, str(address), shown("name").removeprefix("NVIDIA "), shown("serial"), shown("temperature_c", form="{} C"),
             shown("power_w", form="{:.0f} W"), link, shown("ecc", "volatile", "uncorrected"))
 
 
@@ -122,10 +126,10 @@ def _bmc(facts: Facts) -> Iterator[str]:
     if not bmc:
         yield "  not reached, see NOT READ"
         return
-    device = value(bmc, "device") or {}
     product = _product(facts)
-    if isinstance(device, Mapping) and device:
-        yield from _bullet(" ", f"firmware {device.get('firmware')}, IPMI {device.get('ipmi_version')}, manufacturer {device.get('manufacturer_id')}")
+    known = [f"{word} {found}" for word, name in (("", "manufacturer"), ("firmware", "firmware"), ("IPMI", "ipmi_version")) if (found := value(bmc, "device", name))]
+    if known:
+        yield from _bullet(" ", ", ".join(known))
     if product:
         yield from _bullet(" ", "FRU: " + ", ".join(f"{name.replace('_', ' ')} {text}" for name, text in product.items() if isinstance(text, str) and text)[:300])
     readings = [value(bmc, "sensors", key) for key in branch(bmc, "sensors")]
@@ -137,11 +141,11 @@ def _bmc(facts: Facts) -> Iterator[str]:
     else:
         yield "  sensors were not read"
     read = value(bmc, "sel", "read")
-    records = value(bmc, "sel", "records")
+    entries = value(bmc, "sel", "entries")
     if isinstance(read, int):
-        last = records[-1] if isinstance(records, list) and records and isinstance(records[-1], Mapping) else {}
-        newest = f", the last: {last.get('time') or 'no time'} {last.get('sensor') or ''} {last.get('text') or last.get('event') or ''}" if last else ""
-        yield from _bullet(" ", f"event log (SEL): {read} records{' '.join(newest.split(' '))}  [ipmi/sel.txt]")
+        skew = value(bmc, "sel", "clock_offset_s")
+        clock = f"its clock is {skew:+.0f} s from the host's" if isinstance(skew, int | float) else "its clock is not set: times in it are the BMC's own"
+        yield from _bullet(" ", f"event log (SEL): {read} of {entries if isinstance(entries, int) else '?'} records read; {clock}  [ipmi/sel.txt]")
     else:
         yield "  the event log (SEL) was not read"
 
@@ -180,9 +184,10 @@ def _storage(facts: Facts) -> str:
         return "not read"
     passed = Counter(str(value(disk, "smart", "passed")) for disk in disks.values())
     smart = {"True": "SMART passed", "False": "SMART FAILED", "None": "SMART not read"}
-    use = [(found, value(mount, "mount_point")) for mount in mounts.values() if isinstance(found := value(mount, "used_percent"), int | float)]
+    use = [(found, clip(str(value(mount, "mount_point")), 30)) for mount in mounts.values()
+           if value(mount, "type") != "tmpfs" and isinstance(found := value(mount, "used_percent"), int | float)]
     fullest = ", ".join(f"{where} {percent:.0f} %" for percent, where in sorted(use, key=lambda one: -one[0])[:FULLEST])
-    return f"{len(disks)} disks ({', '.join(f'{count} {smart[name]}' for name, count in passed.items()) or 'none'}); fullest: {fullest or 'not known'}"
+    return f"{len(disks)} disk{'' if len(disks) == 1 else 's'} ({', '.join(f'{count} {smart[name]}' for name, count in passed.items()) or 'none'}); fullest: {fullest or 'not known'}"
 
 
 def _network(facts: Facts) -> str:

@@ -11,8 +11,21 @@ from pathlib import Path
 from typing import Any
 
 Work = Callable[[Callable[[str], None]], None]
-STEPS = ("open", "write", "pwrite", "fdatasync", "fsync", "ftruncate", "unlink", "link", "mkdir", "rmdir", "posix_fallocate", "rename",
-         "symlink")
+STEPS = (
+    "open",
+    "write",
+    "pwrite",
+    "fdatasync",
+    "fsync",
+    "ftruncate",
+    "unlink",
+    "link",
+    "mkdir",
+    "rmdir",
+    "posix_fallocate",
+    "rename",
+    "symlink",
+)
 
 
 def run_and_kill(work: Work, step: int, *, power: bool = True) -> tuple[list[str], int | None]:
@@ -53,10 +66,10 @@ class Cache:
 
     def after(self, call: str, args: tuple[Any, ...], handle: int) -> None:
         """Follow a call that succeeded; `handle` is the file it was about."""
-        path = os.readlink(f"/proc/self/fd/{handle}")
+        path = str(Path(f"/proc/self/fd/{handle}").readlink())
         info = os.fstat(handle)
         if stat.S_ISDIR(info.st_mode) and call == "fsync":
-            self.names = {name for name in self.names if os.path.dirname(name) != path}
+            self.names = {name for name in self.names if str(Path(name).parent) != path}
         elif stat.S_ISREG(info.st_mode):
             if call == "open" and path not in self.written:
                 self.durable[path] = info.st_size  # of an earlier process
@@ -68,8 +81,12 @@ class Cache:
 
     def lost(self) -> list[str]:
         """Return what is to be cut (to how many bytes) or removed (-1)."""
-        here = [path for path in self.written if os.path.exists(path)]
-        cut = [f"{LOST}{self.durable.get(path, 0)} {path}" for path in here if path not in self.names and self.durable.get(path, 0) < self.written[path]]
+        here = [path for path in self.written if Path(path).exists()]
+        cut = [
+            f"{LOST}{self.durable.get(path, 0)} {path}"
+            for path in here
+            if path not in self.names and self.durable.get(path, 0) < self.written[path]
+        ]
         return cut + [f"{LOST}-1 {path}" for path in here if path in self.names]
 
 

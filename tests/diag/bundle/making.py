@@ -36,18 +36,36 @@ def log(seed: int, size: int) -> bytes:
     return "".join(lines).encode()
 
 
-def start(folder: Path, compression: Compression = Compression.ZSTD, *, recipients: Recipients | None = None,
-          state_dir: Path | None = None) -> Spool:
+def start(
+    folder: Path,
+    compression: Compression = Compression.ZSTD,
+    *,
+    recipients: Recipients | None = None,
+    state_dir: Path | None = None,
+) -> Spool:
     """Return a new run."""
     header = {"started_at": STARTED, "folders": {"gpu": "gpu", "kern": "kernel"}}
     return Spool.create(folder, NAME, header, compression, recipients=recipients, state_dir=state_dir)
 
 
-def item(path: str, collector: str, content: bytes | None, *, status: Status = Status.OK, reason: str | None = None) -> Item:
+def item(
+    path: str, collector: str, content: bytes | None, *, status: Status = Status.OK, reason: str | None = None
+) -> Item:
     """Return the item of a member, or of a gap."""
-    return Item(path=path, collector=collector, source=f"file: /{path}", status=status, started_at=STARTED, duration_s=0.25,
-                exit_status=0, size_bytes=len(content or b""), raw_bytes=len(content or b"") + 7,
-                sha256=None if content is None else hashlib.sha256(content).hexdigest(), redactions={"url-userinfo": 1}, reason=reason)
+    return Item(
+        path=path,
+        collector=collector,
+        source=f"file: /{path}",
+        status=status,
+        started_at=STARTED,
+        duration_s=0.25,
+        exit_status=0,
+        size_bytes=len(content or b""),
+        raw_bytes=len(content or b"") + 7,
+        sha256=None if content is None else hashlib.sha256(content).hexdigest(),
+        redactions={"url-userinfo": 1},
+        reason=reason,
+    )
 
 
 def put(spool: Spool, path: str, content: bytes, *, collector: str = "gpu", frame_bytes: int = 256 << 10) -> Item:
@@ -66,9 +84,22 @@ def begin(spool: Spool, path: str, content: bytes, *, frame_bytes: int = 256 << 
 def front(spool: Spool) -> Front:
     """Return first pages of the kind that a run makes."""
     status = "partial" if any(one.status.is_failure for one in spool.items) else "complete"
-    manifest = Manifest(name=spool.name, version="0.0", host="box7", started_at=STARTED, finished_at=FINISHED,
-                        profile="standard", status=status, options={"since": "24h"}, collectors={"gpu": {"status": "ok"}})
-    pages = [("SUMMARY.txt", f"{len(spool.items)} items\n".encode()), ("facts.json", b'{"gpu": {}}\n'), ("redaction.json", b"{}\n")]
+    manifest = Manifest(
+        name=spool.name,
+        version="0.0",
+        host="box7",
+        started_at=STARTED,
+        finished_at=FINISHED,
+        profile="standard",
+        status=status,
+        options={"since": "24h"},
+        collectors={"gpu": {"status": "ok"}},
+    )
+    pages = [
+        ("SUMMARY.txt", f"{len(spool.items)} items\n".encode()),
+        ("facts.json", b'{"gpu": {}}\n'),
+        ("redaction.json", b"{}\n"),
+    ]
     return Front(manifest, pages)
 
 
@@ -96,3 +127,14 @@ def extracted(archive: Path, folder: Path) -> dict[str, bytes]:
     run(["tar", "-xf", str(archive), "-C", str(folder)])
     top = folder / NAME
     return {str(path.relative_to(top)): path.read_bytes() for path in sorted(top.rglob("*")) if path.is_file()}
+
+
+def reset_peak_memory() -> None:
+    """Forget the most memory that this process ever had (proc(5), clear_refs)."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory_kib() -> int:
+    """Return the most memory that this process had, in KiB: of this program only, unlike getrusage(2)."""
+    text = Path("/proc/self/status").read_text()
+    return int(text.partition("VmHWM:")[2].split()[0])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +18,9 @@ from bilbs_cli.errors import Exit, OutputUnwritable
 from tests.diag.bundle.making import NAME, extracted, finish, front, log, noise, put, start
 from tests.parts.disk import small_disk
 
-MEMBERS = {f"{'gpu kern system'.split()[n % 3]}/m{n:02d}": noise(n, 15_000 + 40_000 * (n % 5)) for n in range(30)}  # 2.7 MB
+MEMBERS = {
+    f"{('gpu', 'kern', 'system')[n % 3]}/m{n:02d}": noise(n, 15_000 + 40_000 * (n % 5)) for n in range(30)
+}  # 2.7 MB
 
 
 def _fill(spool: Spool) -> list[str]:
@@ -140,14 +144,17 @@ def test_the_disk_never_holds_much_more_than_the_archive(tmp_path: Path, monkeyp
     with small_disk(tmp_path / "disk", 2 << 30) as disk:
         before = os.statvfs(disk.path).f_bfree
         peak = 0
-        sync, unlink = os.fdatasync, os.unlink
 
-        def look() -> None:
-            nonlocal peak
-            peak = max(peak, (before - os.statvfs(disk.path).f_bfree) * 4096)
+        def looking(real: Callable[..., None]) -> Callable[..., None]:
+            def call(*args: Any, **options: Any) -> None:
+                nonlocal peak
+                peak = max(peak, (before - os.statvfs(disk.path).f_bfree) * 4096)
+                real(*args, **options)
 
-        monkeypatch.setattr(os, "fdatasync", lambda handle: (look(), sync(handle)))
-        monkeypatch.setattr(os, "unlink", lambda *args, **options: (look(), unlink(*args, **options)))
+            return call
+
+        monkeypatch.setattr(os, "fdatasync", looking(os.fdatasync))  # the peak is before an unlink
+        monkeypatch.setattr(os, "unlink", looking(os.unlink))
         spool = start(disk.path)
         for number in range(40):
             put(spool, f"gpu/m{number}", noise(number, 150_000 * (1 + number % 7)) + log(number, 100_000))

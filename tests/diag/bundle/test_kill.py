@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyrage
@@ -18,12 +20,20 @@ from bilbs_cli.diag.bundle.verify import verify
 from bilbs_cli.errors import NotFound
 from tests.diag.bundle.killing import Work, run_and_kill
 from tests.diag.bundle.making import NAME, begin, extracted, finish, item, log, noise, start
+from tests.parts.disk import small_disk
 
-KILLS = 400 if os.environ.get("BILBS_SOAK") else 40
+KILLS = 400 if os.environ.get("BILBS_SOAK") else 30
 MEMBERS = {
     "gpu/smi.xml": log(1, 3000), "kern/kern.log": noise(2, 420_000), "gpu/dump": noise(3, 150_000), "system/os": b"ID=x\n",
     "system/empty": b"", "kern/old.log": log(4, 90_000), "gpu/last": noise(5, 70_000),
 }  # fmt: skip
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    """Make a disk in memory: many runs in little time, whatever else the machine is doing."""
+    with small_disk(tmp_path / "disk", 1 << 30) as disk:
+        yield disk.path
 
 
 def _collect(folder: Path, state: Path, recipients: Recipients | None, *, sync: bool = False) -> Work:
@@ -55,7 +65,11 @@ def _resume(folder: Path, state: Path) -> Work:
 def _check(folder: Path, state: Path, reported: list[str], key: pyrage.x25519.Identity | None) -> None:
     """Look at what is there after the last resume."""
     archives = list(folder.iterdir()) if folder.exists() else []
-    assert [path.name for path in archives] == [NAME + ".tar.zst" + (".age" if key else "")] if reported else len(archives) <= 1
+    assert (
+        [path.name for path in archives] == [NAME + ".tar.zst" + (".age" if key else "")]
+        if reported
+        else len(archives) <= 1
+    )
     assert list((state / "runs").glob("*")) == []
     for archive in archives:
         plain = archive
@@ -68,18 +82,19 @@ def _check(folder: Path, state: Path, reported: list[str], key: pyrage.x25519.Id
         for path in reported:
             if path in MEMBERS:
                 assert (status[path], made[path]) == ("ok", MEMBERS[path])
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.parametrize("encrypted", [False, True])
-def test_killed_at_any_step_a_run_ends_in_a_verified_bundle(tmp_path: Path, encrypted: bool) -> None:
+def test_killed_at_any_step_a_run_ends_in_a_verified_bundle(place: Path, encrypted: bool) -> None:
     key = pyrage.x25519.Identity.generate() if encrypted else None
     recipients = Recipients((str(key.to_public()),)) if key else None
-    _, steps = run_and_kill(_collect(tmp_path / "whole", tmp_path / "state", recipients), 0)
+    _, steps = run_and_kill(_collect(place / "whole", place / "state", recipients), 0)
     assert steps
     assert steps > 150
     chance = random.Random(7)
     for number in range(KILLS):
-        folder, state = tmp_path / f"run{number}", tmp_path / f"state{number}"
+        folder, state = place / f"run{number}", place / f"state{number}"
         step = 1 + (number * steps) // KILLS + chance.randrange(max(steps // KILLS, 1))
         reported, _ = run_and_kill(_collect(folder, state, recipients), step)
         resume_step = chance.randrange(1, steps // 2)  # the resume is killed as well, and the one after
@@ -89,12 +104,12 @@ def test_killed_at_any_step_a_run_ends_in_a_verified_bundle(tmp_path: Path, encr
         _check(folder, state, reported, key)
 
 
-def test_after_a_power_loss_at_any_step_what_was_synced_is_in_a_verified_bundle(tmp_path: Path) -> None:
-    _, steps = run_and_kill(_collect(tmp_path / "whole", tmp_path / "state", None, sync=True), 0)
+def test_after_a_power_loss_at_any_step_what_was_synced_is_in_a_verified_bundle(place: Path) -> None:
+    _, steps = run_and_kill(_collect(place / "whole", place / "state", None, sync=True), 0)
     assert steps
     chance = random.Random(13)
     for number in range(KILLS):
-        folder, state = tmp_path / f"run{number}", tmp_path / f"state{number}"
+        folder, state = place / f"run{number}", place / f"state{number}"
         step = 1 + (number * steps) // KILLS + chance.randrange(max(steps // KILLS, 1))
         reported, _ = run_and_kill(_collect(folder, state, None, sync=True), step, power=False)
         run_and_kill(_resume(folder, state), chance.randrange(1, steps // 2), power=False)
@@ -102,27 +117,27 @@ def test_after_a_power_loss_at_any_step_what_was_synced_is_in_a_verified_bundle(
         _check(folder, state, reported, None)
 
 
-def test_no_plain_archive_ever_gets_the_name_of_an_encrypted_one(tmp_path: Path) -> None:
+def test_no_plain_archive_ever_gets_the_name_of_an_encrypted_one(place: Path) -> None:
     key = pyrage.x25519.Identity.generate()
     recipients = Recipients((str(key.to_public()),))
-    _, steps = run_and_kill(_collect(tmp_path / "whole", tmp_path / "state", recipients), 0)
+    _, steps = run_and_kill(_collect(place / "whole", place / "state", recipients), 0)
     assert steps
     for number, step in enumerate(range(steps - 24, steps)):
-        folder = tmp_path / str(number)
-        run_and_kill(_collect(folder, tmp_path / "state", recipients), step)
+        folder = place / str(number)
+        run_and_kill(_collect(folder, place / "state", recipients), step)
         for path in folder.glob("bilbs-diag-*"):
             assert path.read_bytes().startswith(b"age-encryption.org/v1")
         assert not list(folder.glob(f"*/{ENCRYPTED}.*"))
 
 
-def test_a_run_killed_at_a_random_moment_resumes(tmp_path: Path) -> None:
+def test_a_run_killed_at_a_random_moment_resumes(place: Path) -> None:
     """The clock chooses here, so also the places between two calls."""
     import signal
     import time
 
     chance = random.Random(11)
     for number in range(KILLS // 3):
-        folder, state = tmp_path / f"run{number}", tmp_path / f"state{number}"
+        folder, state = place / f"run{number}", place / f"state{number}"
         pid = os.fork()
         if pid == 0:
             try:

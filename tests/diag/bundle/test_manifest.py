@@ -18,18 +18,33 @@ DIGEST = "a" * 64
 
 
 def _manifest(*items: Item) -> Manifest:
-    return Manifest(name=NAME, version="1.2", host="box7", started_at=STARTED, finished_at=FINISHED, profile="full",
-                    status="partial", options={"since": "24h"}, collectors={"gpu": {"status": "ok"}}, items=items)
+    return Manifest(
+        name=NAME,
+        version="1.2",
+        host="box7",
+        started_at=STARTED,
+        finished_at=FINISHED,
+        profile="full",
+        status="partial",
+        options={"since": "24h"},
+        collectors={"gpu": {"status": "ok"}},
+        items=items,
+    )
 
 
 def test_a_manifest_reads_back_as_it_was_written() -> None:
-    made = _manifest(item("gpu/a.txt", "gpu", b"x"), item("gpu/b.txt", "gpu", None, status=Status.TIMEOUT, reason="hung"))
+    made = _manifest(
+        item("gpu/a.txt", "gpu", b"x"), item("gpu/b.txt", "gpu", None, status=Status.TIMEOUT, reason="hung")
+    )
     assert decode(made.encode()) == made
 
 
 def test_every_item_has_path_and_sha256_in_the_file() -> None:
     rows = json.loads(_manifest(item("gpu/a.txt", "gpu", b"x"), item("b", "gpu", None)).encode())["items"]
-    assert [(row["path"], row["sha256"] is None, row["status"]) for row in rows] == [("gpu/a.txt", False, "ok"), ("b", True, "ok")]
+    assert [(row["path"], row["sha256"] is None, row["status"]) for row in rows] == [
+        ("gpu/a.txt", False, "ok"),
+        ("b", True, "ok"),
+    ]
 
 
 def test_an_item_keeps_every_field_through_its_dict() -> None:
@@ -58,7 +73,9 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
-FIELDS = st.sampled_from(["path", "status", "size_bytes", "sha256", "duration_s", "redactions", "truncated", "exit_status", "new"])
+FIELDS = st.sampled_from(
+    ["path", "status", "size_bytes", "sha256", "duration_s", "redactions", "truncated", "exit_status", "new"]
+)
 
 
 @given(st.dictionaries(FIELDS, JSON, max_size=9))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import stat
 from dataclasses import replace
@@ -33,7 +34,9 @@ def test_a_reopened_run_has_everything_that_was_finished(tmp_path: Path) -> None
     spool.close()
     again = Spool.reopen(_work(tmp_path))
     assert again.items == items
-    assert again.facts == {"gpu": {"a": {"value": 7}, "b": {"error": {"class": "GpuIsLost", "code": 15, "message": "lost"}}}}
+    assert again.facts == {
+        "gpu": {"a": {"value": 7}, "b": {"error": {"class": "GpuIsLost", "code": 15, "message": "lost"}}}
+    }
     assert again.notes == [("pairs", {"box7": "host-1"})]
     assert again.header["folders"] == {"gpu": "gpu", "kern": "kernel"}
     made = extracted(finish(again).path, tmp_path / "out")
@@ -41,7 +44,9 @@ def test_a_reopened_run_has_everything_that_was_finished(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("compression", list(Compression))
-def test_a_member_that_was_being_written_is_kept_up_to_its_last_frame_and_called_failed(tmp_path: Path, compression: Compression) -> None:
+def test_a_member_that_was_being_written_is_kept_up_to_its_last_frame_and_called_failed(
+    tmp_path: Path, compression: Compression
+) -> None:
     spool = start(tmp_path, compression)
     framer = Framer(compression, 100_000)
     for frame in framer.feed(log(1, 350_000)):
@@ -49,7 +54,12 @@ def test_a_member_that_was_being_written_is_kept_up_to_its_last_frame_and_called
     spool.close()
     again = Spool.reopen(_work(tmp_path))
     [found] = again.items
-    assert (found.path, found.collector, found.status, found.truncated) == ("kern/kern.log", "kernel", Status.FAILED, True)
+    assert (found.path, found.collector, found.status, found.truncated) == (
+        "kern/kern.log",
+        "kernel",
+        Status.FAILED,
+        True,
+    )
     assert found.size_bytes == 300_000
     assert "interrupted" in str(found.reason)
     assert extracted(finish(again).path, tmp_path / "out")["kern/kern.log"] == log(1, 350_000)[:300_000]
@@ -80,7 +90,9 @@ def test_a_finished_member_whose_part_is_gone_is_not_called_whole(tmp_path: Path
     (_work(tmp_path) / "p000001").unlink()
     again = Spool.reopen(_work(tmp_path))
     assert [(one.path, one.status, one.sha256 is None) for one in again.items] == [
-        ("gpu/a.txt", Status.FAILED, True), ("kern/b.txt", Status.OK, False)]
+        ("gpu/a.txt", Status.FAILED, True),
+        ("kern/b.txt", Status.OK, False),
+    ]
     assert extracted(finish(again).path, tmp_path / "out").keys() >= {"kern/b.txt", "gpu/a.txt.err.txt"}
 
 
@@ -88,7 +100,12 @@ def test_a_gap_after_some_content_keeps_the_content(tmp_path: Path) -> None:
     spool = start(tmp_path)
     begin(spool, "gpu/x.log", log(1, 5000))
     found = spool.finish(item("gpu/x.log", "gpu", None, status=Status.FAILED, reason="Input/output error"))
-    assert (found.size_bytes, found.truncated, found.status, found.reason) == (len(log(1, 5000)), True, Status.FAILED, "Input/output error")
+    assert (found.size_bytes, found.truncated, found.status, found.reason) == (
+        len(log(1, 5000)),
+        True,
+        Status.FAILED,
+        "Input/output error",
+    )
     assert extracted(finish(spool).path, tmp_path / "out")["gpu/x.log"] == log(1, 5000)
 
 
@@ -117,7 +134,12 @@ def test_two_members_of_one_name_are_both_kept(tmp_path: Path) -> None:
     assert put(spool, "gpu/x/deeper", b"third").path == "gpu/x_deeper"
     assert put(spool, "manifest.json", b"fourth").path == "manifest.json.2"
     made = extracted(finish(spool).path, tmp_path / "out")
-    assert [made[name] for name in ("gpu/x", "gpu/x.2", "gpu/x_deeper", "manifest.json.2")] == [b"first", b"second", b"third", b"fourth"]
+    assert [made[name] for name in ("gpu/x", "gpu/x.2", "gpu/x_deeper", "manifest.json.2")] == [
+        b"first",
+        b"second",
+        b"third",
+        b"fourth",
+    ]
 
 
 def test_hostile_member_names_stay_below_the_top_folder(tmp_path: Path) -> None:
@@ -159,6 +181,53 @@ def test_a_folder_that_others_can_write_is_not_taken_over(tmp_path: Path) -> Non
     os.chown(_work(tmp_path), 12345, 12345)
     with pytest.raises(OutputUnwritable, match="not a private folder"):
         Spool.reopen(_work(tmp_path))
+
+
+def test_a_folder_of_a_stranger_gets_not_even_a_lock(tmp_path: Path) -> None:
+    _work(tmp_path).mkdir(mode=0o777)
+    os.chown(_work(tmp_path), 12345, 12345)
+    with pytest.raises(OutputUnwritable):
+        Spool.reopen(_work(tmp_path))
+    assert list(_work(tmp_path).iterdir()) == []
+
+
+def test_a_run_can_be_ended_twice(tmp_path: Path) -> None:
+    spool = start(tmp_path)
+    finish(spool)
+    handle = os.open(tmp_path, os.O_RDONLY)  # takes a number that the spool had
+    spool.close()
+    spool.remove()
+    os.fstat(handle)
+    os.close(handle)
+
+
+def test_a_work_folder_of_another_version_is_left_alone(tmp_path: Path) -> None:
+    spool = start(tmp_path)
+    spool.close()
+    packed = gzip.compress(b'{"k": "start", "shape": "of the future"}\n')
+    (_work(tmp_path) / "journal-1.jsonl.gz").write_bytes(packed)
+    with pytest.raises(BilbsError) as caught:
+        Spool.reopen(_work(tmp_path))
+    assert caught.value.code == "work-damaged"
+    assert (_work(tmp_path) / "journal-1.jsonl.gz").read_bytes() == packed
+
+
+def test_the_items_of_a_sealed_plan_are_those_of_the_manifest(tmp_path: Path) -> None:
+    spool = start(tmp_path)
+    put(spool, "gpu/done", b"x")
+    begin(spool, "gpu/half", b"y")
+    spool.close()
+    again = Spool.reopen(_work(tmp_path))
+    with pytest.raises(ValueError, match="stop"):
+        seal(again, front, gate=_stop)
+    again.close()
+    third = Spool.reopen(_work(tmp_path))
+    assert [(one.path, one.status) for one in third.items] == [("gpu/done", Status.OK), ("gpu/half", Status.FAILED)]
+    third.remove()
+
+
+def _stop(_: object) -> None:
+    raise ValueError("stop")
 
 
 def test_a_link_in_place_of_a_work_folder_is_not_followed(tmp_path: Path) -> None:
@@ -217,7 +286,9 @@ def test_members_that_no_child_finished_are_sealed_as_failed(tmp_path: Path) -> 
     spool = start(tmp_path)
     begin(spool, "gpu/x.log", log(1, 5000))
     seal(spool, front)
-    assert [(one.path, one.status, one.size_bytes) for one in spool.items] == [("gpu/x.log", Status.FAILED, len(log(1, 5000)))]
+    assert [(one.path, one.status, one.size_bytes) for one in spool.items] == [
+        ("gpu/x.log", Status.FAILED, len(log(1, 5000)))
+    ]
 
 
 def test_a_moved_output_folder_does_not_lead_the_archive_elsewhere(tmp_path: Path) -> None:
@@ -232,8 +303,17 @@ def test_a_moved_output_folder_does_not_lead_the_archive_elsewhere(tmp_path: Pat
 
 def test_garbled_records_cost_only_themselves(tmp_path: Path) -> None:
     spool = start(tmp_path)
-    spool.journal.append([{"k": "frame"}, {"k": 5}, {"no": "kind"}, {"k": "frame", "m": ["x"], "p": [["p1"]], "s": "x", "h": 1},
-                          {"k": "item", "i": 7}, {"k": "fact", "p": 5, "l": 1}, {"k": "new", "x": 1}])
+    spool.journal.append(
+        [
+            {"k": "frame"},
+            {"k": 5},
+            {"no": "kind"},
+            {"k": "frame", "m": ["x"], "p": [["p1"]], "s": "x", "h": 1},
+            {"k": "item", "i": 7},
+            {"k": "fact", "p": 5, "l": 1},
+            {"k": "new", "x": 1},
+        ]
+    )
     kept = put(spool, "gpu/x", b"x")
     spool.close()
     again = Spool.reopen(_work(tmp_path))

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from bilbs_cli.diag import model
-from bilbs_cli.diag.collectors import bmc, ipmi_session
+from bilbs_cli.diag.collectors import bmc, ipmi_session, ipmi_wire
 from bilbs_cli.diag.collectors.bmc import BMC
 from bilbs_cli.diag.collectors.ipmi_commands import STORAGE, NotARead
 from bilbs_cli.diag.job import BmcTarget, Options
@@ -42,6 +42,12 @@ def sim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sim]:
 def whole(sim: Sim) -> Gathered:
     """One collection of the box as it is."""
     return gather(BMC, Options(root=True, bmc=sim.target))
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait a tenth of the time for an answer."""
+    monkeypatch.setattr(ipmi_wire, "TRY_S", ipmi_wire.TRY_S / 10)
 
 
 def of(gathered: Gathered, *path: str) -> Any:
@@ -251,6 +257,7 @@ def test_a_wrong_password_is_called_authentication(sim: Sim, user: str, password
     assert found.item("ipmi/bmc").status is Status.DENIED
 
 
+@pytest.mark.usefixtures("hasty")
 def test_a_bmc_that_answers_a_bad_login_with_silence_is_called_authentication(sim: Sim) -> None:
     with relay(sim, back=lambda answer: [] if answer[4:6] == b"\x06\x13" else [answer]) as way:
         found = gather(BMC, Options(bmc=way.target))
@@ -302,6 +309,7 @@ def test_a_frozen_bmc_costs_one_exchange(tmp_path: Path) -> None:
     assert "no answer" in (item.reason or "")
 
 
+@pytest.mark.usefixtures("hasty")
 def test_a_bmc_that_stops_in_the_middle_keeps_what_was_read(tmp_path: Path) -> None:
     with simulator(tmp_path) as running:
         started = time.monotonic()
@@ -317,6 +325,7 @@ def test_a_bmc_that_stops_in_the_middle_keeps_what_was_read(tmp_path: Path) -> N
     assert found.item("ipmi/bmc").status is Status.TIMEOUT
 
 
+@pytest.mark.usefixtures("hasty")
 def test_a_bmc_that_stops_in_its_log_keeps_the_records_read_so_far(tmp_path: Path) -> None:
     with simulator(tmp_path) as running:
         found = frozen_at(running, "sel/record-0x0006")
@@ -353,8 +362,6 @@ def test_a_bmc_that_comes_back_within_the_wait_loses_nothing(tmp_path: Path) -> 
 
 
 def test_lost_datagrams_lose_no_reading(sim: Sim, whole: Gathered, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bilbs_cli.diag.collectors import ipmi_wire
-
     monkeypatch.setattr(ipmi_wire, "TRY_S", 0.03)  # as many tries, less waiting
     monkeypatch.setattr(ipmi_wire, "TRIES", 12)
     with relay(sim, there=losing(0.2, seed=1), back=losing(0.2, seed=2)) as way:

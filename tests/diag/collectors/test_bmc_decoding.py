@@ -264,8 +264,19 @@ def test_event_data_is_told(kind: int, data: Sequence[int], text: str) -> None:
     assert entry(event(stamp("2026-11-20T06:00:00"), kind, 0x99, 0x6F, *data)).text == text
 
 
-@given(st.binary(max_size=20))
-def test_any_log_record_is_told_and_keeps_its_bytes(raw: bytes) -> None:
+def test_a_record_that_is_cut_off_is_damaged_and_kept() -> None:
+    found = ipmi_sel.decode(bytes.fromhex("0700 02 1a000000 2000"), NAMES)
+    assert (found.id, found.timestamp, found.text) == (7, None, "damaged record: 9 bytes instead of 16")
+
+
+LOG_BYTES = st.one_of(
+    st.binary(max_size=20), st.tuples(st.sampled_from([0x00, 0x02, 0xC0, 0xDF, 0xE0, 0xFF]), st.binary(max_size=14)),
+)
+
+
+@given(LOG_BYTES)
+def test_any_log_record_is_told_and_keeps_its_bytes(some: bytes | tuple[int, bytes]) -> None:
+    raw = some if isinstance(some, bytes) else b"\1\0" + bytes([some[0]]) + some[1]
     found = ipmi_sel.decode(raw, NAMES)
     assert bytes.fromhex(found.as_dict(90)["raw"]) == raw
     assert found.text
@@ -485,7 +496,7 @@ def test_nothing_that_changes_the_bmc_is_on_the_list() -> None:
     assert not changing.keys() & ipmi_commands.READS.keys()
 
 
-@given(st.integers(0, 0x3F), st.binary(max_size=4))
+@given(st.integers(0, 0x3F) | st.sampled_from([0x04, 0x06, 0x0A, 0x2C]), st.binary(max_size=4))
 def test_whatever_is_not_on_the_list_is_not_sent(netfn: int, request: bytes) -> None:
     known = netfn == 0x2C and request[:1] in {bytes([one]) for one in ipmi_commands.DCMI_READS} and request[1:2] == b"\xdc"
     if known or (request and (netfn, request[0]) in ipmi_commands.READS):
@@ -493,6 +504,12 @@ def test_whatever_is_not_on_the_list_is_not_sent(netfn: int, request: bytes) -> 
     else:
         with pytest.raises(ipmi_commands.NotARead):
             ipmi_commands.name_of(netfn, request)
+
+
+def test_a_group_command_of_another_standard_is_not_sent() -> None:
+    assert ipmi_commands.name_of(0x2C, b"\x02\xdc") == "Get Power Reading"
+    with pytest.raises(ipmi_commands.NotARead):
+        ipmi_commands.name_of(0x2C, b"\x02\x00")
 
 
 # the tables, against FreeIPMI's

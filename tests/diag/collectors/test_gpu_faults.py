@@ -131,14 +131,14 @@ def test_one_field_that_hangs_the_driver_costs_its_reading_only(library: Path, h
 
 
 def test_one_link_that_hangs_the_driver_leaves_the_others(library: Path, healthy: Collected) -> None:
-    found = nvml.collect(library, HANG="nvmlDeviceGetNvLinkState:1", options=SHORT)
+    found = nvml.collect(library, HANG="nvmlDeviceGetNvLinkState:1:1", options=SHORT)
     assert error_class(fact(found.facts, "devices/1/nvlink/1/state")) == "Timeout"
     assert found.facts["devices"]["1"]["nvlink"]["2"] == healthy.facts["devices"]["1"]["nvlink"]["2"]
 
 
 def test_a_gpu_that_hangs_the_driver_again_and_again_is_given_up_and_the_others_are_read(library: Path) -> None:
     healthy = nvml.collect(library, COUNT=3)
-    hang = ",".join(f"nvmlDeviceGet{name}:0" for name in ("Serial", "ModuleId", "GspFirmwareVersion", "PowerUsage"))
+    hang = " ".join(f"nvmlDeviceGet{name}:0" for name in ("Serial", "ModuleId", "GspFirmwareVersion", "PowerUsage"))
     found = nvml.collect(library, COUNT=3, HANG=hang, options=SHORT)
     for index in ("1", "2"):
         assert found.facts["devices"][index] == healthy.facts["devices"][index]
@@ -150,15 +150,25 @@ def test_a_gpu_that_hangs_the_driver_again_and_again_is_given_up_and_the_others_
     assert fact(found.facts, "system/gpus_without_nvml_address") == {"value": []}
 
 
+def test_gpus_that_hang_the_driver_are_read_after_those_that_answer(library: Path) -> None:
+    healthy = nvml.collect(library, COUNT=4)
+    names = ("Serial", "ModuleId", "GspFirmwareVersion")
+    found = nvml.collect(library, COUNT=4, HANG=" ".join(f"nvmlDeviceGet{name}:{index}" for index in (0, 1) for name in names),
+                         options=SHORT)
+    for index in ("2", "3"):
+        assert found.facts["devices"][index] == healthy.facts["devices"][index]
+
+
 def test_a_handle_that_never_comes_leaves_the_other_gpus(library: Path, healthy: Collected) -> None:
-    found = nvml.collect(library, HANG="nvmlDeviceGetHandleByIndex_v2:0", options=SHORT)
+    found = nvml.collect(library, HANG="nvmlDeviceGetHandleByIndex_v2:0", options={"start_s": 0.8})
     assert error_class(fact(found.facts, "devices/0/handle")) == "Timeout"
     assert found.facts["devices"]["1"] == healthy.facts["devices"]["1"]
 
 
 def test_a_driver_that_hangs_at_the_start_is_a_fact_and_no_tool_is_run_into_it(library: Path, tools: Path) -> None:
-    found = nvml.collect(library, HANG="nvmlInit:-1", options=SHORT, programs=tools)
+    found = nvml.collect(library, HANG="nvmlInit:-1", options={"start_s": 0.5}, programs=tools)
     assert error_class(fact(found.facts, "system/nvml")) == "Timeout"
+    assert "nvml_without_gpus" not in found.facts["system"]
     assert "value" in fact(found.facts, "system/gpus_in_pci")
     assert found.items["gpu/nvidia-smi-q.xml"]["status"] == "skipped"
     assert found.took_s < 10
@@ -216,7 +226,7 @@ GPU Excluded:\t No
 
 @pytest.fixture
 def box(tmp_path: Path) -> Path:
-    """Make the files of a box with one good GPU, one that fell off the bus, an NVSwitch and a network card."""
+    """Make the files of a box: a good GPU, one that fell off the bus, an NVSwitch, a network card, a BMC's VGA."""
     def device(address: str, port: str, files: Mapping[str, str], config: bytes) -> None:
         real = tmp_path / "sys/devices/pci0000:00" / port / address
         real.mkdir(parents=True)
@@ -233,6 +243,7 @@ def box(tmp_path: Path) -> Path:
     device("0000:3b:00.0", "0000:00:02.0", gpu_files | {"current_link_width": "63", "current_link_speed": "Unknown"}, b"\xff" * 64)
     device("0000:05:00.0", "0000:00:03.0", {"vendor": "0x10de", "device": "0x22a3", "class": "0x068000"}, b"\xde\x10\xa3\x22")
     device("0000:06:00.0", "0000:00:04.0", {"vendor": "0x15b3", "device": "0x1021", "class": "0x020700"}, b"\xb3\x15\x21\x10")
+    device("0000:07:00.0", "0000:00:05.0", {"vendor": "0x1a03", "device": "0x2000", "class": "0x030000"}, b"\x03\x1a\x00\x20")
     driver = tmp_path / "sys/bus/pci/drivers/nvidia"
     driver.mkdir(parents=True)
     (tmp_path / "sys/devices/pci0000:00/0000:00:01.0/0000:1b:00.0/driver").symlink_to("../../../../bus/pci/drivers/nvidia")
@@ -262,7 +273,7 @@ def test_the_files_of_a_dead_system_tell_its_gpus_without_a_driver(dead_system: 
     assert fact(facts, "system/gpus_in_pci") == {"value": ["0000:1b:00.0", "0000:3b:00.0"]}
     assert fact(facts, "system/nvml") == {"not_collected": "the files of another system are read: no driver to ask"}
     assert fact(facts, "pci/0000:05:00.0/kind") == {"value": "nvswitch"}
-    assert "0000:06:00.0" not in facts["pci"]
+    assert set(facts["pci"]) == {"0000:1b:00.0", "0000:3b:00.0", "0000:05:00.0"}
     good = facts["pci"]["0000:1b:00.0"]
     assert fact(good, "link_width_current") == {"value": 16}
     assert fact(good, "link_speed_current") == {"value": "32.0 GT/s PCIe"}
@@ -333,10 +344,12 @@ def test_triage_asks_nvml_and_runs_no_tool(library: Path, tools: Path) -> None:
 
 
 def test_an_nvidia_smi_that_hangs_costs_only_itself(library: Path, tools: Path, healthy: Collected) -> None:
-    program(tools, "nvidia-smi", "trap '' TERM; sleep 60")
-    found = nvml.collect(library, programs=tools, options={"deadline_s": 3.0})
+    program(tools, "nvidia-smi", "echo '<nvidia_smi_log>'; trap '' TERM; sleep 60")
+    found = nvml.collect(library, programs=tools, options={"smi_s": 0.5})
     assert found.facts["devices"] == healthy.facts["devices"]
     assert found.items["gpu/nvidia-smi-q.xml"]["status"] == "timeout"
+    assert found.members["gpu/nvidia-smi-q.xml"] == "<nvidia_smi_log>\n"
+    assert {item["status"] for name, item in found.items.items() if "topo" in name or "nvlink" in name} == {"skipped"}
     assert found.took_s < 6
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pynvml
 import pytest
 
-from bilbs_cli.diag.collectors import nvml_fields, nvml_table
+from bilbs_cli.diag.collectors import nvidia_files, nvml_fields, nvml_structs, nvml_table, nvml_values
 from bilbs_cli.diag.collectors.nvml import Query
 from bilbs_cli.diag.collectors.nvml_fields import Field
 from tests.diag.collectors import gpu_readings_page
@@ -38,7 +40,7 @@ def healthy(library: Path) -> Collected:
 def table_with(folder: Path, *lines: str) -> Path:
     """Return a table whose first rows are `lines`: they come before the others."""
     path = folder / "changed.table"
-    path.write_text("\n".join(lines) + "\n" + nvml.TABLE.read_text())
+    path.write_text("\n".join(lines) + "\n" + nvml.TABLE.read_text(), encoding="utf-8", errors="surrogateescape")
     return path
 
 
@@ -86,7 +88,7 @@ SAME_IN_OTHER_WORDS = {
 
 def shown_by_smi() -> Iterator[tuple[str, str]]:
     """Yield fact and element of each reading that the XML of nvidia-smi shows."""
-    gpu = ET.parse(nvml.SMI_XML).getroot().find("gpu")
+    gpu = ET.parse(nvml.SMI_XML).getroot().find("gpu")  # noqa: S314 - a file of ours
     assert gpu is not None
     readings = [(part.fact, part.smi) for query in nvml_table.DEVICE for part in gpu_readings_page.parts(query)]
     readings += [(field.fact, field.smi) for fields in nvml_fields.DEVICE.values() for field in fields]
@@ -222,18 +224,6 @@ def test_counters_of_nvlink_5_are_not_asked_of_an_older_link(healthy: Collected)
 
 # ---- what a driver says that is not so
 
-def test_an_unsupported_recovery_action_is_an_error_and_not_none(library: Path, tmp_path: Path) -> None:
-    found = nvml.collect(library, table=table_with(tmp_path, "nvmlDeviceGetFieldValues:230 0 3", "nvmlDeviceGetFieldValues:230 1 999"))
-    assert error_class(fact(found.facts, "devices/0/fields/recovery_action")) == "NVMLError_NotSupported"
-    assert fact(found.facts, "devices/1/fields/recovery_action")["error"] == {
-        "class": "NVMLError_Unknown", "code": 999, "message": "Unknown Error"}
-
-
-def test_a_field_that_an_old_driver_did_not_touch_is_not_zero(library: Path, tmp_path: Path) -> None:
-    found = nvml.collect(library, table=table_with(tmp_path, "nvmlDeviceGetFieldValues:230 0 0"))
-    assert error_class(fact(found.facts, "devices/0/fields/recovery_action")) == "Implausible"
-
-
 IMPOSSIBLE = {
     "power_w": "nvmlDeviceGetPowerUsage 0 0 0xffffffff",
     "temperature_c": "nvmlDeviceGetTemperatureV:0 0 0 -2147483648",
@@ -250,36 +240,52 @@ IMPOSSIBLE = {
     "memory_temperature_c": "nvmlDeviceGetFieldValues:82 0 0 0 nan",
     "throttled/sw_power_cap_ns": "nvmlDeviceGetFieldValues:74 0 0 9 1",
     "ecc/sram_unique_uncorrected": "nvmlDeviceGetSramUniqueUncorrectedEccErrorCounts 0 0 4294967295",
+    "nvlink/0/remote_pci_bus_id": "nvmlDeviceGetNvLinkRemotePciInfo_v2:0 0 0 0xffffffff 0xff 0xff 0 0",
+    "throttled/board_limit_ns": "nvmlDeviceGetFieldValues:77 0 0 0 inf",
+    "fields/reset_required": "nvmlDeviceGetFieldValues:226 0 0",  # a success, and the item left as it was
 }
+LIES = (
+    *IMPOSSIBLE.values(),
+    "nvmlDeviceGetFieldValues:230 0 3", "nvmlDeviceGetFieldValues:230 1 999", "nvmlDeviceGetFieldValues:230 2 0 1 9",
+    "nvmlDeviceGetArchitecture 1 0 77", "nvmlDeviceGetCurrentClocksEventReasons 1 0 0x10001",
+    'nvmlDeviceGetName 0 0 "H100 \x1b]0;owned\x07"', 'nvmlDeviceGetName 1 0 "H\udcff\udcfe100"',
+)
 
 
-def test_a_success_with_a_value_that_cannot_be_is_an_error(library: Path, tmp_path: Path) -> None:
-    found = nvml.collect(library, table=table_with(tmp_path, *IMPOSSIBLE.values()))
-    gpu = found.facts["devices"]["0"]
-    assert {path: error_class(fact(gpu, path)) for path in IMPOSSIBLE} == dict.fromkeys(IMPOSSIBLE, "Implausible")
-    assert fact(gpu, "power_limit_w") == {"value": 700.0}
+@pytest.fixture(scope="module")
+def lying(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Collected:
+    return nvml.collect(library, table=table_with(tmp_path_factory.mktemp("lies"), *LIES), COUNT=3)
 
 
-def test_an_enumeration_that_is_newer_than_bilbs_keeps_its_number(library: Path, tmp_path: Path) -> None:
-    found = nvml.collect(library, table=table_with(
-        tmp_path, "nvmlDeviceGetFieldValues:230 0 0 1 9", "nvmlDeviceGetArchitecture 0 0 77", "nvmlDeviceGetCurrentClocksEventReasons 0 0 0x10001"))
-    gpu = found.facts["devices"]["0"]
-    assert fact(gpu, "fields/recovery_action") == {"value": "unknown (9)"}
-    assert fact(gpu, "architecture") == {"value": "unknown (77)"}
-    assert fact(gpu, "clocks_event_reasons") == {"value": ["gpu_idle", "bit 0x10000"]}
+@pytest.mark.parametrize("path", IMPOSSIBLE)
+def test_a_success_with_a_value_that_cannot_be_is_an_error(lying: Collected, path: str) -> None:
+    assert error_class(fact(lying.facts["devices"]["0"], path)) == "Implausible"
 
 
-def test_a_name_with_an_escape_sequence_stays_text_of_the_facts(library: Path, tmp_path: Path) -> None:
-    found = nvml.collect(library, table=table_with(tmp_path, 'nvmlDeviceGetName 0 0 "H100 \x1b]0;owned\x07"'))
-    assert fact(found.facts, "devices/0/name") == {"value": "H100 \x1b]0;owned\x07"}
+def test_an_impossible_value_costs_its_reading_only(lying: Collected) -> None:
+    assert fact(lying.facts, "devices/0/power_limit_w") == {"value": 700.0}
+    assert fact(lying.facts, "devices/0/throttled/sync_boost_ns") == {"value": 0}
 
 
-def test_text_that_is_not_utf8_costs_one_reading(library: Path, tmp_path: Path) -> None:
-    path = tmp_path / "bytes.table"
-    path.write_bytes(b'nvmlDeviceGetName 0 0 "H\xff\xfe100"\n' + nvml.TABLE.read_bytes())
-    found = nvml.collect(library, table=path)
-    assert error_class(fact(found.facts, "devices/0/name")) == "UnicodeDecodeError"
-    assert fact(found.facts, "devices/0/serial") == {"value": "1652324000311"}
+def test_an_unsupported_recovery_action_is_an_error_and_not_none(lying: Collected) -> None:
+    assert error_class(fact(lying.facts, "devices/0/fields/recovery_action")) == "NVMLError_NotSupported"
+    assert fact(lying.facts, "devices/1/fields/recovery_action")["error"] == {
+        "class": "NVMLError_Unknown", "code": 999, "message": "Unknown Error"}
+
+
+def test_an_enumeration_that_is_newer_than_bilbs_keeps_its_number(lying: Collected) -> None:
+    assert fact(lying.facts, "devices/2/fields/recovery_action") == {"value": "unknown (9)"}
+    assert fact(lying.facts, "devices/1/architecture") == {"value": "unknown (77)"}
+    assert fact(lying.facts, "devices/1/clocks_event_reasons") == {"value": ["gpu_idle", "bit 0x10000"]}
+
+
+def test_a_name_with_an_escape_sequence_stays_text_of_the_facts(lying: Collected) -> None:
+    assert fact(lying.facts, "devices/0/name") == {"value": "H100 \x1b]0;owned\x07"}
+
+
+def test_text_that_is_not_utf8_costs_one_reading(lying: Collected) -> None:
+    assert error_class(fact(lying.facts, "devices/1/name")) == "UnicodeDecodeError"
+    assert fact(lying.facts, "devices/1/serial") == {"value": "1652324001311"}
 
 
 @pytest.mark.parametrize("count", [0, 4_000_000_000])
@@ -337,6 +343,12 @@ def test_one_link_that_is_not_supported_does_not_end_the_links(library: Path, tm
     assert error_class(fact(found.facts, "devices/0/nvlink/0/state")) == "NVMLError_NotSupported"
     assert fact(found.facts, "devices/0/nvlink/1/state") == {"value": "active"}
     assert fact(found.facts, "devices/0/nvlink/0/version") is None
+
+
+@pytest.mark.parametrize("module", [nvidia_files, nvml_structs, nvml_values], ids=lambda module: module.__name__)
+def test_the_examples_in_the_docstrings_are_true(module: ModuleType) -> None:
+    assert doctest.testmod(module) == (0, doctest.testmod(module).attempted)
+    assert doctest.testmod(module).attempted
 
 
 def test_no_reading_changes_the_state_of_a_gpu() -> None:

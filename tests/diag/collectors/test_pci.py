@@ -122,12 +122,29 @@ def test_a_fifo_or_a_loop_among_the_devices_does_not_hang(tmp_path: Path) -> Non
     assert "0000:99:00.0 class ? id ?:?" in got.members["pci/functions.txt"].decode()
 
 
+def test_virtual_functions_are_counted_and_not_looked_at(fallen: Gathered) -> None:
+    assert model.lookup(fallen.facts, "pci", "virtual_functions") == Value(1)
+    assert model.lookup(fallen.facts, "pci", "counts", "infiniband") == Value(1)
+    assert isinstance(fact(fallen, "0000:18:00.1", "kind"), NotCollected)
+
+
+def test_a_device_whose_place_is_a_loop_is_still_described(tmp_path: Path) -> None:
+    root = copied(tmp_path)
+    place = root / "sys/bus/pci/devices" / NIC
+    place.unlink()
+    place.mkdir()
+    for name, text in (("vendor", "0x15b3"), ("class", "0x020700"), ("device", "0x1021")):
+        (place / name).write_text(text)
+    (root / "sys/bus/pci/devices/0000:18:00.1").unlink()
+    assert fact(gather(PCI, dead(root)), NIC, "bridges_above") == Value([])
+
+
 def test_names_that_are_no_address_are_not_followed(tmp_path: Path) -> None:
     root = copied(tmp_path)
     write(root, "/sys/bus/pci/devices/../../../etc/vendor", "0x10de")
     write(root, "/sys/bus/pci/devices/evil\nname/vendor", "0x10de\n")
     got = gather(PCI, dead(root))
-    assert model.lookup(got.facts, "pci", "functions") == Value(6)
+    assert model.lookup(got.facts, "pci", "functions") == Value(7)
 
 
 def test_the_live_bus_is_the_one_that_lspci_sees() -> None:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from bilbs_cli.diag import model
 from bilbs_cli.diag.collectors import clock, dmi, hardware, proc_text, processes, rasdaemon, sysfs, system
 from bilbs_cli.diag.collectors.system import SYSTEM
-from bilbs_cli.diag.job import Options
+from bilbs_cli.diag.job import Options, Profile
 from bilbs_cli.diag.model import NotCollected, ReadError, Status, Value
 from tests.diag.collectors.hosts import as_nobody, copied, dead, write
 from tests.inprocess import Gathered, gather
@@ -43,7 +43,8 @@ def fact(got: Gathered, *path: str) -> model.Reading:
 @pytest.mark.parametrize("module", [clock, dmi, proc_text, processes, sysfs])
 def test_the_samples_in_the_docstrings_are_true(module: object) -> None:
     result = doctest.testmod(module)  # type: ignore[arg-type]
-    assert result.attempted and not result.failed
+    assert result.attempted
+    assert not result.failed
 
 
 def test_the_live_host_is_described_as_its_kernel_describes_it(live: Gathered) -> None:
@@ -169,7 +170,7 @@ def test_pressure_and_oom_kills_are_read(fallen: Gathered) -> None:
     assert fact(fallen, "cpu", "sockets") == Value(2)
 
 
-def test_what_was_refused_says_so_and_the_rest_is_read(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_what_was_refused_says_so_and_the_rest_is_read() -> None:
     with as_nobody() as folder:
         root = copied_as_root(folder)
         got = gather(SYSTEM, dead(root))
@@ -245,6 +246,7 @@ def test_recorded_memory_errors_are_read_without_touching_the_database(tmp_path:
     root = copied(tmp_path)
     place = write(root, "/var/lib/rasdaemon/ras-mc_event.db", b"")
     with contextlib.closing(sqlite3.connect(place)) as database, database:
+        database.execute("PRAGMA journal_mode = WAL")  # opened without care, it gets files beside it
         database.execute("CREATE TABLE mc_event (id INTEGER PRIMARY KEY, timestamp TEXT, err_type TEXT, label TEXT)")
         database.execute("INSERT INTO mc_event VALUES (1, '2026-11-20 03:00:00', 'Uncorrected', 'P1-DIMMA1')")
         database.execute("INSERT INTO mc_event VALUES (2, '2026-11-20 03:00:01', 'Corrected', CAST(x'ff' AS TEXT))")
@@ -308,8 +310,12 @@ def test_parsers_of_host_text_return_or_say_what_is_wrong(text: str) -> None:
     for parse in (proc_text.os_release, proc_text.meminfo, proc_text.cpuinfo, proc_text.pressure, proc_text.limits,
                   proc_text.load, sysfs.counters, dmi.structures):
         with contextlib.suppress(ValueError):
-            parse(text)  # type: ignore[operator]
+            parse(text)
     proc_text.dpkg_status(text.encode())
+
+
+def test_lines_that_are_no_pressure_are_left_out() -> None:
+    assert proc_text.pressure("some total=1\nother avg10=1.0 total=1\n") == {"some": {"total_s": 1e-06}}
 
 
 def test_a_number_too_long_for_python_is_an_error_of_its_own_reading(tmp_path: Path) -> None:
@@ -328,14 +334,12 @@ def test_threads_that_there_was_no_time_for_are_admitted() -> None:
 
 
 def test_the_collector_leaves_no_file_open() -> None:
-    before = len(os.listdir("/proc/self/fd"))
-    gather(SYSTEM, dead())
-    assert len(os.listdir("/proc/self/fd")) == before
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    gather(SYSTEM)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_each_profile_reads_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(system, "FULL_FILES", ("/proc/filesystems",))
-    from bilbs_cli.diag.job import Profile
-
     assert "system/proc/filesystems" not in gather(SYSTEM, Options(profile=Profile.TRIAGE)).members
     assert "system/proc/filesystems" in gather(SYSTEM, Options(profile=Profile.FULL)).members

@@ -53,7 +53,7 @@ def collect(library: Path | None, *, table: Path = TABLE, programs: Path | None 
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FAKE_NVML_")}
     environment |= {f"FAKE_NVML_{name}": str(value) for name, value in switches.items()}
-    environment |= {"FAKE_NVML_TABLE": str(table), "PYTHONPATH": f"/tmp/shim:{ROOT / 'src'}{os.pathsep}{ROOT}", "LD_LIBRARY_PATH": str(library or "")}
+    environment |= {"FAKE_NVML_TABLE": str(table), "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "LD_LIBRARY_PATH": str(library or "")}
     if programs:
         environment["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run([sys.executable, "-m", "tests.parts.nvml.run", json.dumps(dict(options or {}))], env=environment, cwd=ROOT,

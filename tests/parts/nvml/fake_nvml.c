@@ -5,8 +5,8 @@
  * FAKE_NVML_INIT       what nvmlInit returns; FAKE_NVML_INIT_NO_GPUS the same for NVML_INIT_FLAG_NO_GPUS
  * FAKE_NVML_LOST       GPUs, "2,3": every call answers NVML_ERROR_GPU_IS_LOST; FAKE_NVML_LOST_HANDLE: already the handle does
  * FAKE_NVML_LOST_AFTER "gpu:calls": it falls off the bus after that many calls
- * FAKE_NVML_HANG       "function:gpu,…" never return (gpu -1: any; function *: all): signals but SIGKILL do not end it
- * FAKE_NVML_CRASH      "function:gpu,…" end the process by SIGSEGV
+ * FAKE_NVML_HANG       "function:gpu function:argument:gpu …" never return (gpu -1: any; function *: all): only SIGKILL ends it
+ * FAKE_NVML_CRASH      the same form: these end the process by SIGSEGV
  * FAKE_NVML_SLOW_MS    milliseconds that each call of a device takes
  *
  * Layouts and numbers are those of nvml.h. A library without some functions is linked with a version script (see __init__.py).
@@ -42,16 +42,16 @@ static int in_list(const char *name, int wanted) {
     return 0;
 }
 
-/* Say whether "function:gpu,function:gpu" in the environment names this call. */
+/* Say whether the environment's "function:gpu function:arguments:gpu" names this call. */
 static int named(const char *variable, const char *function, int gpu) {
     const char *text = getenv(variable);
     while (text && *text) {
-        const char *colon = strchr(text, ':'), *comma = strchr(text, ',');
-        if (!colon || (comma && comma < colon)) return 0;
-        size_t length = (size_t)(colon - text);
-        int any = length == 1 && *text == '*', same = strlen(function) == length && !strncmp(text, function, length);
-        if ((any || same) && (atoi(colon + 1) == gpu || atoi(colon + 1) == -1)) return 1;
-        text = comma ? comma + 1 : NULL;
+        size_t length = strcspn(text, " "), name = length;
+        while (name && text[name] != ':') name--;
+        int any = name == 1 && *text == '*', same = strlen(function) == name && !strncmp(text, function, name);
+        int wanted = atoi(text + name + 1);
+        if ((any || same) && (wanted == gpu || wanted == -1)) return 1;
+        text += length + (text[length] == ' ');
     }
     return 0;
 }
@@ -134,6 +134,7 @@ static int enter(const char *function, const char *key, nvmlDevice_t device, con
     int slow = number_in("FAKE_NVML_SLOW_MS", 0), gpu = device->index;
     if (slow) pause_s(slow / 1e3);
     misbehave(function, gpu);
+    if (strcmp(key, function)) misbehave(key, gpu);
     const char *after = getenv("FAKE_NVML_LOST_AFTER");
     device->calls++;
     if (after && strchr(after, ':') && atoi(after) == gpu && device->calls > atoi(strchr(after, ':') + 1)) return LOST;

@@ -14,8 +14,7 @@ from typing import Any
 from bilbs_cli.diag import collect
 from bilbs_cli.diag.bundle.frames import Compression, Frame
 from bilbs_cli.diag.bundle.manifest import Item
-from bilbs_cli.diag.collectors import gpu_device
-from bilbs_cli.diag.collectors.gpu import GPU
+from bilbs_cli.diag.collectors import gpu, gpu_device
 from bilbs_cli.diag.job import Options, Profile
 from bilbs_cli.diag.redaction import Redactor
 
@@ -31,9 +30,10 @@ class Memory:
         """Take a frame."""
         self.members[member] = self.members.get(member, b"") + gzip.decompress(frame.data)
 
-    def finish(self, item: Item) -> None:
+    def finish(self, item: Item) -> Item:
         """Take an item."""
         self.items[item.path] = item.as_dict()
+        return item
 
     def fact(self, path: Sequence[str], leaf: object) -> None:
         """Take a fact: the run has the tree."""
@@ -43,16 +43,17 @@ def main() -> None:
     """Collect and print."""
     asked = json.loads(sys.argv[1])
     deadline = asked.pop("deadline_s", 60.0)
-    if wait := asked.pop("wait_s", None):  # how long a reading may take: a test does not wait for seconds
-        for waits in (gpu_device.INIT_S, gpu_device.READING_S):
+    for name, waits in (("start_s", gpu_device.INIT_S), ("wait_s", gpu_device.READING_S)):
+        if wait := asked.pop(name, None):  # a test does not wait for seconds
             waits.update(dict.fromkeys(Profile, wait))
+    gpu.SMI_S = asked.pop("smi_s", gpu.SMI_S)
     if "profile" in asked:
         asked["profile"] = Profile(asked["profile"])
     if "sysroot" in asked:
         asked["sysroot"] = Path(asked["sysroot"])
     sink = Memory()
     started = time.monotonic()
-    run = collect.Run([GPU], Options(**asked), sink=sink, redactor=Redactor(), compression=Compression.GZIP, deadline_s=deadline)
+    run = collect.Run([gpu.GPU], Options(**asked), sink=sink, redactor=Redactor(), compression=Compression.GZIP, deadline_s=deadline)
     results = run.run()
     json.dump({
         "facts": run.facts.get("gpu", {}), "items": sink.items, "statuses": {one.name: str(one.status) for one in results},

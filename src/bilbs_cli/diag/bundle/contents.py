@@ -53,11 +53,22 @@ class Content:
         return [piece for frame in self.frames for piece in frame.pieces]
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a run was started with."""
+
+    name: str
+    compression: Compression
+    keys: tuple[str, ...]
+    header: Mapping[str, Any]
+
+
 @dataclass(slots=True)
 class Past:
     """What the journal of an earlier process tells."""
 
-    start: Mapping[str, Any] | None = None
+    records: int = 0
+    start: Start | None = None
     contents: dict[str, Content] = field(default_factory=dict)
     items: list[Item] = field(default_factory=list)
     facts: Tree = field(default_factory=dict)
@@ -71,6 +82,7 @@ def replay(records: Iterable[Mapping[str, Any]]) -> Past:
     """Return what the records of a journal add up to; a malformed one is left out."""
     past = Past()
     for record in records:
+        past.records += 1
         with suppress(KeyError, TypeError, ValueError, AttributeError):
             _replay(past, record)
     return past
@@ -79,7 +91,8 @@ def replay(records: Iterable[Mapping[str, Any]]) -> Past:
 def _replay(past: Past, record: Mapping[str, Any]) -> None:
     match record["k"]:
         case "start":
-            past.start = past.start or record
+            keys = tuple(str(key) for key in record["keys"])
+            past.start = Start(str(record["name"]), Compression(record["compression"]), keys, dict(record["header"]))
         case "frame":
             frame = Written(tuple(_pieces(record["p"])), int(record["s"]), str(record["h"]))
             past.contents.setdefault(record["m"], Content(record["m"])).frames.append(frame)
@@ -90,7 +103,7 @@ def _replay(past: Past, record: Mapping[str, Any]) -> None:
         case "note":
             past.notes.append((record["n"], record["d"]))
         case "plan":
-            past.plan = _pieces(record["p"])
+            past.plan, past.items = _pieces(record["p"]), [Item.from_dict(one) for one in record["i"]]
         case "withheld":
             past.withheld = True
         case "sealed":

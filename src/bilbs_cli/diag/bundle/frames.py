@@ -67,6 +67,7 @@ class Framer:
     frame_bytes: int = FRAME_BYTES
     size: int = 0
     _buffer: bytearray = field(default_factory=bytearray)
+    _filled: int = 0
     _hash: hashlib._Hash = field(default_factory=hashlib.sha256)
 
     @property
@@ -78,24 +79,28 @@ class Framer:
         """Take content; yield each frame that is full. Nothing happens unless the result is iterated."""
         view = memoryview(data)
         while view:
-            taken = min(self.frame_bytes - len(self._buffer), len(view))
-            self._buffer += view[:taken]
+            if not self._filled and len(view) >= self.frame_bytes:
+                yield self._frame(view[: self.frame_bytes])
+                view = view[self.frame_bytes :]
+                continue
+            self._buffer = self._buffer or bytearray(self.frame_bytes)  # once: new pages for each frame cost time
+            taken = min(self.frame_bytes - self._filled, len(view))
+            self._buffer[self._filled : self._filled + taken] = view[:taken]
+            self._filled += taken
             view = view[taken:]
-            if len(self._buffer) >= self.frame_bytes:
-                yield self._frame()
+            if self._filled == self.frame_bytes:
+                yield from self.finish()
 
     def finish(self) -> Iterator[Frame]:
         """Yield the last frame, if anything is left for it."""
-        if self._buffer:
-            yield self._frame()
+        if self._filled:
+            filled, self._filled = self._filled, 0
+            yield self._frame(memoryview(self._buffer)[:filled])
 
-    def _frame(self) -> Frame:
-        self._hash.update(self._buffer)
-        size = len(self._buffer)
-        self.size += size
-        data = compress(self.compression, self._buffer)
-        self._buffer = bytearray()
-        return Frame(data, size, self.sha256)
+    def _frame(self, content: memoryview) -> Frame:
+        self._hash.update(content)
+        self.size += len(content)
+        return Frame(compress(self.compression, content), len(content), self.sha256)
 
 
 def header(name: str, size: int, mtime: int) -> bytes:

@@ -68,6 +68,11 @@ def _files(volume: Volume) -> list[str]:
     return sorted(found, key=lambda name: int(name[8:-9]))
 
 
+def has_beginning(volume: Volume) -> bool:
+    """Say whether the first file is there: it is the first to go when a work folder is removed."""
+    return _files(volume)[:1] == ["journal-1.jsonl.gz"]
+
+
 def read(volume: Volume) -> Iterator[dict[str, Any]]:
     """Yield every record of a work folder, up to the first damage in each file."""
     for name in _files(volume):

@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
 
 from bilbs_cli.diag.bundle import encrypt, manifest, reader
 from bilbs_cli.diag.bundle.frames import END_OF_ARCHIVE, Framer, compress, header, padding
@@ -18,14 +17,15 @@ from bilbs_cli.diag.bundle.join import ARCHIVE, Join
 from bilbs_cli.diag.bundle.manifest import Item, Manifest
 from bilbs_cli.diag.bundle.parts import Piece
 from bilbs_cli.diag.bundle.spool import Spool
+from bilbs_cli.diag.bundle.unpack import Limits
 from bilbs_cli.diag.bundle.volume import closing, sync_folder
 from bilbs_cli.diag.model import Status
 from bilbs_cli.errors import OutputUnwritable, SecretFound
 
 ENCRYPTED = ARCHIVE + encrypt.SUFFIX
 BEFORE_MANIFEST = ("SUMMARY.txt", "report.html")
-CHUNK = 1 << 20
 NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}  # vfat, some FUSE and network ones
+OWN_LIMITS = Limits(total_bytes=1 << 62, members=1 << 62, ratio=1 << 62)  # a run may have read a disk full of zeros
 
 Gate = Callable[[reader.Reader], None]
 
@@ -85,7 +85,7 @@ def _finish(spool: Spool, gate: Gate | None, progress: Callable[[int, int], None
     digest, size = Join(spool.volume, spool.plan or [], progress).run()
     if gate:
         with os.fdopen(spool.volume.open(ARCHIVE), "rb") as stream:
-            gate(reader.Reader(stream, spool.target))
+            gate(reader.Reader(stream, spool.target, OWN_LIMITS))
     name = ARCHIVE
     if spool.recipients:
         digest, size = _encrypt(spool, spool.recipients)
@@ -242,27 +242,3 @@ def _published(spool: Spool) -> Sealed | None:
     if digest not in spool.sealed:
         raise _exists(spool)
     return Sealed(path, digest, size)
-
-
-def stream_to(path: Path, handle: int) -> None:
-    """Write a finished archive to an open handle (`-o -`: stdout).
-
-    Raises `OutputUnwritable` when the other end is closed or full; the archive stays where it is.
-    """
-    with path.open("rb") as stream:
-        try:
-            _pour(stream, handle)
-        except OSError as error:
-            raise OutputUnwritable(
-                f"the output was closed: {error.strerror}",
-                code="closed-output",
-                safe=f"the bundle is complete in {path}",
-                next=f"copy {path}",
-            ) from None
-
-
-def _pour(stream: BinaryIO, handle: int) -> None:
-    while data := stream.read(CHUNK):
-        view = memoryview(data)
-        while view:
-            view = view[os.write(handle, view) :]

@@ -22,7 +22,7 @@ from bilbs_cli.diag.bundle.naming import freed_name, member_name, parents
 from bilbs_cli.diag.bundle.parts import Parts, Piece, is_part
 from bilbs_cli.diag.bundle.volume import Volume, clear, open_folder, refuse, sync_folder
 from bilbs_cli.diag.model import Status, Tree
-from bilbs_cli.errors import NotFound, OutputUnwritable
+from bilbs_cli.errors import BilbsError, NotFound, OutputUnwritable
 
 FRONT = ("SUMMARY.txt", "report.html", "manifest.json", "facts.json", "findings.json", "redaction.json")
 SYNC_SHARE = 10  # syncs take at most about a tenth of the time: on a slow disk several items share one
@@ -60,6 +60,7 @@ class Spool:
     _flushed: float = 0.0
     _synced: float = 0.0
     _sync_took: float = 0.0
+    _ended: bool = False
 
     @classmethod
     def create(
@@ -121,19 +122,26 @@ class Spool:
         except BaseException:
             os.close(out)
             raise
+        whole = journal.has_beginning(volume)
         past = replay(journal.read(volume))
-        if past.start is None or past.withheld:
+        if past.withheld or not whole or not past.records:
             clear(volume, out)
             os.close(out)
             runs.forget(state_dir, runs.bundle_of(work.name))
             raise NotFound(f"{work} held nothing to finish; it was removed")
-        keys = tuple(str(key) for key in past.start["keys"])
+        if past.start is None:
+            volume.close()
+            os.close(out)
+            raise BilbsError(
+                f"{work} was made by another version of bilbs", code="work-damaged", safe="it was not touched"
+            )
+        start = past.start
         spool = cls(
-            str(past.start["name"]),
+            start.name,
             folder,
-            Compression(past.start["compression"]),
-            Recipients(keys) if keys else None,
-            past.start["header"],
+            start.compression,
+            Recipients(start.keys) if start.keys else None,
+            start.header,
             volume,
             out,
             state_dir,
@@ -219,7 +227,7 @@ class Spool:
     def commit(self, plan: list[Piece]) -> None:
         """Make the order of the archive final: from here on a resume goes on joining. Raises `OutputUnwritable`."""
         self.parts.sync()
-        self._log({"k": "plan", "p": plan})
+        self._log({"k": "plan", "p": plan, "i": [item.as_dict() for item in self.items]})
         self.plan = plan
         self.sync()
 
@@ -234,12 +242,12 @@ class Spool:
         return self._contents[path].pieces
 
     def remove(self) -> None:
-        """End the run: remove the work folder and the link to it."""
-        self.parts.close()
-        self.journal.close()
-        clear(self.volume, self.out)
-        os.close(self.out)
-        runs.forget(self.state_dir, self.name)
+        """End the run: remove the work folder and the link to it. Nothing when it has ended."""
+        if not self._ended:
+            self._end()
+            clear(self.volume, self.out)
+            os.close(self.out)
+            runs.forget(self.state_dir, self.name)
 
     def withhold(self) -> None:
         """End the run without a bundle, for good: a removal that is cut short goes on with the next resume."""
@@ -249,13 +257,18 @@ class Spool:
         self.remove()
 
     def close(self) -> None:
-        """Leave the work folder as it is, for a resume."""
-        with suppress(OutputUnwritable):
-            self._flush()
+        """Leave the work folder as it is, for a resume. Nothing when the run has ended."""
+        if not self._ended:
+            with suppress(OutputUnwritable):
+                self._flush()
+            self._end()
+            self.volume.close()
+            os.close(self.out)
+
+    def _end(self) -> None:
+        self._ended = True
         self.parts.close()
         self.journal.close()
-        self.volume.close()
-        os.close(self.out)
 
     def _log(self, record: dict[str, Any]) -> None:
         self._pending.append(record)

@@ -26,7 +26,7 @@ class Limits:
     total_bytes: int = 256 << 30
     members: int = 50_000
     ratio: int = 10_000
-    ratio_from: int = 1 << 30
+    ratio_from: int = 8 << 30
 
 
 @dataclass(slots=True)

@@ -35,7 +35,7 @@ class Volume:
         """Make the folder `path`, whose parent is open as `parent`. Raises `OutputUnwritable`."""
         try:
             os.mkdir(path.name, 0o700, dir_fd=parent)
-            return cls._held(parent, path)
+            return cls._held(parent, path, mine=True)
         except OSError as error:
             raise files.cannot_write(path, error) from error
 
@@ -47,27 +47,24 @@ class Volume:
         folder of this user: a stranger could have put there what this process would then publish.
         """
         try:
-            volume = cls._held(parent, path)
+            return cls._held(parent, path, mine=False)
         except OSError as error:
             raise files.cannot_write(path, error) from error
-        info = os.fstat(volume.handle)
-        if info.st_uid != os.geteuid() or stat.S_IMODE(info.st_mode) & 0o077:
-            volume.close()
-            raise OutputUnwritable(f"{path} is not a private folder of this user", next="look at who made it")
-        return volume
 
     @classmethod
-    def _held(cls, parent: int, path: Path) -> Volume:
+    def _held(cls, parent: int, path: Path, *, mine: bool) -> Volume:
         handle = os.open(path.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
         lock = -1
         try:
+            if not mine:
+                _require_own(handle, path)
             lock = os.open(LOCK, WRITE, 0o600, dir_fd=handle)
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except (OSError, OutputUnwritable) as error:
             os.close(handle)
             if lock >= 0:
                 os.close(lock)
-            if error.errno == errno.EWOULDBLOCK:
+            if isinstance(error, OSError) and error.errno == errno.EWOULDBLOCK:
                 raise BilbsError(f"{path} belongs to a run that is still going", code="run-is-live") from None
             raise
         return cls(path, handle, lock)
@@ -113,6 +110,13 @@ class Volume:
         """Let the lock go."""
         os.close(self.lock)
         os.close(self.handle)
+
+
+def _require_own(handle: int, path: Path) -> None:
+    """Raise `OutputUnwritable` for what another user owns or can write (on vfat everyone can at least read)."""
+    info = os.fstat(handle)
+    if info.st_uid != os.geteuid() or stat.S_IMODE(info.st_mode) & 0o022:
+        raise OutputUnwritable(f"{path} is not a private folder of this user", next="look at who made it")
 
 
 def sync_folder(handle: int) -> None:

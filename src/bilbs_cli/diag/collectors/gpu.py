@@ -24,11 +24,12 @@ from bilbs_cli.diag.model import NotCollected, Status, Value
 EXCLUDED = 64
 BUG_REPORT_S = 180.0
 
-COMMANDS = (  # program, member, seconds
-    (("nvidia-smi", "-q", "-x"), "nvidia-smi-q.xml", 30.0),
-    (("nvidia-smi", "topo", "-m"), "nvidia-smi-topo.txt", 20.0),
-    (("nvidia-smi", "nvlink", "-s"), "nvidia-smi-nvlink-status.txt", 20.0),
-    (("nvidia-smi", "nvlink", "-e"), "nvidia-smi-nvlink-errors.txt", 20.0),
+SMI_S = 15.0
+SMI_END = b"</nvidia_smi_log>"
+MORE_SMI = (  # what nvidia-smi is asked after its whole report came
+    (("nvidia-smi", "topo", "-m"), "nvidia-smi-topo.txt"),
+    (("nvidia-smi", "nvlink", "-s"), "nvidia-smi-nvlink-status.txt"),
+    (("nvidia-smi", "nvlink", "-e"), "nvidia-smi-nvlink-errors.txt"),
 )
 
 
@@ -44,6 +45,8 @@ def collect(job: Job) -> None:
     if library is not None:
         _system(job, library)
         _devices(job, library, in_pci)
+    elif not in_pci:
+        job.gap("gpu", Status.UNAVAILABLE, "no NVIDIA GPU on the PCI bus, and no driver that answers", source="PCI bus, NVML")
     _tools(job)
 
 
@@ -64,8 +67,6 @@ def _start(job: Job) -> Any:
     if library is not None:
         job.record(("system", "nvml"), Value("initialised"))
         return library
-    if job.hung("system/nvml"):
-        return None
     library = job.attempt("system/nvml_without_gpus", _start_without_gpus, timeout_s=wait)
     if library:
         job.record(("system", "nvml_without_gpus"), Value("initialised"))
@@ -77,7 +78,7 @@ def _start_without_gpus() -> Any:
     import pynvml
 
     if pynvml.nvmlLib is None:
-        return False  # no library at all, and `system/nvml` says so
+        return False  # there is no library, or an earlier try hung in its start: `system/nvml` says which
     pynvml.nvmlInitWithFlags(pynvml.NVML_INIT_FLAG_NO_GPUS)
     return pynvml
 
@@ -125,7 +126,7 @@ def _tie(job: Job, count: int, addresses: dict[int, str], in_pci: Sequence[str])
 
 
 def _tools(job: Job) -> None:
-    """Run NVIDIA's own tools, each in a child of its own. Not for triage, and not beside a hung driver."""
+    """Run NVIDIA's own tools. Not for triage, and nvidia-smi not beside a hung driver."""
     if job.options.profile is Profile.TRIAGE:
         return
     if job.hung("devices") or job.hung("system"):
@@ -134,10 +135,19 @@ def _tools(job: Job) -> None:
     elif process.find("nvidia-smi") is None:
         job.gap("nvidia-smi-q.xml", Status.UNAVAILABLE, "nvidia-smi is not installed", source="nvidia-smi")
     else:
-        for argv, member, timeout_s in COMMANDS:
-            job.command(argv, member, timeout_s=timeout_s, later=True)
+        _nvidia_smi(job)
     if job.options.profile is Profile.FULL:
         _bug_report(job)
+
+
+def _nvidia_smi(job: Job) -> None:
+    """Run nvidia-smi: first its whole report, and more of it only when that came to its end."""
+    report = job.command(("nvidia-smi", "-q", "-x"), "nvidia-smi-q.xml", timeout_s=SMI_S)
+    for argv, member in MORE_SMI:
+        if report is not None and SMI_END not in report:
+            job.gap(member, Status.SKIPPED, "nvidia-smi -q -x did not come to its end", source=" ".join(argv))
+        else:
+            job.command(argv, member, timeout_s=SMI_S, later=True)
 
 
 def _bug_report(job: Job) -> None:
@@ -154,6 +164,6 @@ def _bug_report(job: Job) -> None:
 
 GPU = Collector(
     "gpu", "NVIDIA GPUs (NVML)", "gpu", timeout_s=30.0, collect=collect, idle=True,
-    reads=("NVML (libnvidia-ml.so.1)", *nvidia_files.PROC_FILES, f"{nvidia_files.DEVICES}/* of vendor 10de",
-           *nvidia_files.LOGS, *nvidia_files.SETTINGS, "nvidia-smi", "nvidia-bug-report.sh --safe-mode (full profile)"),
+    reads=("NVML (libnvidia-ml.so.1)", *nvidia_files.PROC_FILES, nvidia_files.INFORMATION,
+           f"{nvidia_files.DEVICES}/* of vendor 10de", *nvidia_files.LOGS, *nvidia_files.SETTINGS, "nvidia-smi", "nvidia-bug-report.sh --safe-mode (full profile)"),
 )

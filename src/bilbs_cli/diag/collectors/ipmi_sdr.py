@@ -246,12 +246,9 @@ def convert(raw: int, factors: Factors) -> float:
     if curve is None:
         raise ValueError(f"linearization 0x{factors.linearization:02x} is not in the specification")
     try:
-        value = curve(float(linear))
+        return curve(float(linear))
     except (ArithmeticError, ValueError) as error:
         raise ValueError(f"the sensor's formula has no value at raw {raw}") from error
-    if not math.isfinite(value):
-        raise ValueError(f"the sensor's formula has no value at raw {raw}")
-    return value
 
 
 def factors_from_answer(answer: bytes, factors: Factors) -> Factors:

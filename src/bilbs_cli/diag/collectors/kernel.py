@@ -119,6 +119,11 @@ def _modules(job: Job) -> None:
     for name in (folder.rpartition("/")[2] for folder in folders):
         if MODULES.fullmatch(name):
             _module(job, name)
+    built = job.glob("/var/lib/dkms/*/*/*/*/module")  # module, version, kernel, machine
+    for path in built:
+        _, _, _, _, module, version, release, *_ = path.split("/")
+        job.record(("dkms", module, release), Value(version))
+    job.files("/var/lib/dkms/*/*/build/make.log", since=True)  # left behind by a build that failed
     lines = [line for module in PARAMETERS for line in _parameters(job, module)]
     if lines:
         job.text("module-parameters.txt", "".join(lines), source="files: /sys/module/*/parameters")
@@ -150,7 +155,7 @@ def _journal(job: Job) -> None:
         if known is None or boot in known:
             job.command(_journal_argv(job, boot), member, timeout_s=45.0, later=True)
         elif known or job.options.root:
-            reason = f"no boot {boot} in the journal" if known else "no journal on this machine"
+            reason = f"no boot {boot} in the journal" if known else "journalctl --list-boots named no boot"
             job.gap(member, Status.UNAVAILABLE, reason, source=LIST_BOOTS)
         else:
             job.gap(member, Status.DENIED, "the journal needs root or the group systemd-journal", source=LIST_BOOTS)
@@ -159,13 +164,11 @@ def _journal(job: Job) -> None:
 def _boots(job: Job) -> dict[int, str] | None:
     """Return the boots in the journal, None when nobody could be asked."""
     argv = ("journalctl", "--list-boots", "--no-pager", "-o", "json")
-    listing = job.command(argv, "journal-boots.txt", timeout_s=10.0, keep=False)
+    listing = job.command(argv, "journal-boots.txt", timeout_s=10.0)
     if listing is None:
         return None
     known = boots(listing.decode("utf-8", "replace"))
-    job.record(("journal", "boots"), Value(len(known)) if known else NotCollected("no journal that can be read"))
-    if listing:
-        job.text("journal-boots.txt", listing, source=LIST_BOOTS)
+    job.record(("journal", "boots"), Value(len(known)) if known else NotCollected("no boot in a journal that can be read"))
     return known
 
 
@@ -195,5 +198,5 @@ def boots(listing: str) -> dict[int, str]:
 KERNEL = Collector(
     "kernel", "Kernel: logs of this and the previous boot", "kernel", 60.0, collect,
     reads=("/dev/kmsg", "journalctl -k -b 0 and -b -1", "/var/log/{kern.log,syslog,messages}*", "/sys/fs/pstore",
-           "/var/crash", "/proc/cmdline", "/sys/module", "/proc/sys"),
+           "/var/crash", "/proc/cmdline", "/sys/module", "/var/lib/dkms", "/proc/sys"),
 )

@@ -181,9 +181,11 @@ def _counters(job: Job, folder: str) -> dict[str, int]:
 def _proxies(job: Job) -> None:
     """Record which proxy variables are set, never their values: these hold passwords."""
     wanted = re.compile(r"(?:https?|ftp|all|no)_proxy", re.IGNORECASE)
-    system = (job.slurp("/etc/environment") or b"").decode("utf-8", "replace")
-    named = {line.partition("=")[0].removeprefix("export ").strip() for line in system.splitlines()}
-    job.record(("proxy_variables", "system"), Value(sorted(name for name in named if wanted.fullmatch(name))))
+    system = job.slurp("/etc/environment")
+    lines = (system or b"").decode("utf-8", "replace").splitlines()
+    named = sorted({name for line in lines if wanted.fullmatch(name := line.partition("=")[0].removeprefix("export ").strip())})
+    known = Value(named) if system is not None else NotCollected("no /etc/environment")
+    job.record(("proxy_variables", "system"), known)
     if job.options.live:
         job.record(("proxy_variables", "session"), Value(sorted(name for name in os.environ if wanted.fullmatch(name))))
 

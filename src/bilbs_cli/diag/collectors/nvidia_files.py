@@ -18,8 +18,8 @@ GPU_CLASSES = ("0x0300", "0x0302")  # VGA and 3D controller
 KINDS = {"0x0300": "gpu", "0x0302": "gpu", "0x0680": "nvswitch"}  # PCI class and subclass of what is read here
 DEVICES = "/sys/bus/pci/devices"
 PROC_FILES = ("/proc/driver/nvidia/version", "/proc/driver/nvidia/params", "/proc/driver/nvidia/registry",
-              "/proc/driver/nvidia/gpus/*/*", "/proc/driver/nvidia-nvswitch/devices/*/*",
-              "/proc/driver/nvidia-nvlink/version")
+              "/proc/driver/nvidia-nvswitch/devices/*/*", "/proc/driver/nvidia-nvlink/version")
+INFORMATION = "/proc/driver/nvidia/gpus/*/information"
 LIBRARIES = ("/usr/lib/*/libnvidia-ml.so.*", "/usr/lib64/libnvidia-ml.so.*", "/usr/lib/libnvidia-ml.so.*")
 LOGS = ("/var/log/fabricmanager.log*", "/var/log/nvlsm.log", "/var/log/nvidia-imex*.log")
 SETTINGS = ("/var/log/nvidia-installer.log", "/usr/share/nvidia/nvswitch/fabricmanager.cfg")
@@ -52,7 +52,7 @@ def collect(job: Job) -> list[str]:
     _versions(job)
     gpus = [address for address, kind in _devices(job) if kind == "gpu"]
     job.record(("system", "gpus_in_pci"), Value(gpus))
-    for path in job.glob("/proc/driver/nvidia/gpus/*/information"):
+    for path in job.glob(INFORMATION):
         _information(job, path)
     return gpus
 
@@ -95,7 +95,8 @@ def _device(job: Job, address: str, kind: str, folder: str) -> None:
     sysfs.survey(job, base, folder, SPEC)
     job.record((*base, "driver"), _name_of(job, f"{folder}/driver"))
     job.record((*base, "upstream_port"), _upstream(job, folder))
-    job.record((*base, "answers"), answers(job.slurp(f"{folder}/config", 4)))
+    stuck = job.hung("/".join(base))
+    job.record((*base, "answers"), answers(None if stuck else job.slurp(f"{folder}/config", 4)))
 
 
 def _name_of(job: Job, path: str) -> Reading:
@@ -144,6 +145,7 @@ def information(text: str) -> dict[str, Reading]:
 
 
 def _information(job: Job, path: str) -> None:
+    """Read what the driver says of one GPU: once, and nothing more of it where that did not return."""
     try:
         address = pci_address(path.split("/")[-2])
     except Implausible:
@@ -152,5 +154,7 @@ def _information(job: Job, path: str) -> None:
     if content is None:
         job.record(("pci", address, "proc", "model"), NotCollected(f"{path} could not be read"))
         return
+    job.text(path.lstrip("/"), content, source=f"file: {path}")
+    job.file(path.replace("/information", "/power"))
     for fact, reading in information(content.decode("utf-8", "replace")).items():
         job.record(("pci", address, "proc", fact), reading)

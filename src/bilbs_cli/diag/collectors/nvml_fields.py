@@ -205,5 +205,5 @@ def _reading(nvml: Any, item: Any, field: Field) -> Reading:
         return as_error(nvml.NVMLError(item.nvmlReturn))
     try:
         return Value(field.convert(values.field_value(item)))
-    except values.Implausible as error:
+    except (ValueError, OverflowError) as error:
         return as_error(error)

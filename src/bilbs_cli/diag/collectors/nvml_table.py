@@ -48,7 +48,7 @@ FIRMWARE = (
     Query("inforom/power", "GetInforomVersion", text, "inforom_version/pwr_object", ("NVML_INFOROM_POWER",)),
     Query("inforom/checksum", "GetInforomConfigurationChecksum", hexadecimal),
     Query("inforom/valid", "ValidateInforom", values.done),
-    _pair("GetLastBBXFlushTime", values.numbers_of,
+    _pair("GetLastBBXFlushTime", values.numbers_of,  # nvml.h does not say in what the first counts
           ("inforom/bbx_flush_timestamp", ""), ("inforom/bbx_flush_us", "inforom_bbx_flush/latest_duration")),
     Query("inforom/bbx_run_s", "GetBBXTimeData_v1", structs.bbx_run_time),
     Query("gsp/version", "GetGspFirmwareVersion", text, "gsp_firmware_version"),

@@ -215,6 +215,8 @@ def pci_address(raw: str) -> str:
     if not found:
         raise Implausible(f"{raw!r} is not a PCI address")
     domain, bus, device, function = found.groups()
+    if int(domain, 16) in NOT_AVAILABLE:  # the far end of a link in a virtual machine
+        raise Implausible(f"{raw} is the driver's sign for an address it does not have")
     return f"{int(domain, 16):04x}:{bus}:{device}.{function}".lower()
 
 

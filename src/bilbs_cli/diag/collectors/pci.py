@@ -39,12 +39,10 @@ def collect(job: Job) -> None:
     """Read sysfs first, which needs no program; `lspci` reads vital product data and is slow, so it goes last."""
     addresses = [name for path in job.glob(f"{DEVICES}/*") if ADDRESS.fullmatch(name := path.rpartition("/")[2])]
     identities = {address: _identity(job, address) for address in addresses}
-    kinds = {address: kind for address, readings in identities.items() if (kind := _kind(readings))}
-    job.record(("functions",), Value(len(addresses)) if addresses else NotCollected(NO_BUS))
-    for kind in ("gpu", "nvswitch", "nic", "infiniband", "nvme"):
-        count = sum(1 for found in kinds.values() if found == kind)
-        job.record(("counts", kind), Value(count) if addresses else NotCollected(NO_BUS))
-    homes = {address: _home(job, address) for address in kinds}
+    virtual = {address for address in addresses if sysfs.link(job.options.sysroot, f"{DEVICES}/{address}/physfn")}
+    kinds = {address: kind for address in identities if address not in virtual and (kind := _kind(identities[address]))}
+    _counts(job, addresses, kinds, len(virtual))
+    homes = {address: sysfs.home(job.options.sysroot, f"{DEVICES}/{address}") or "" for address in kinds}
     bridges = sorted({bridge for home in homes.values() for bridge in ADDRESS.findall(home)[:-1]} - set(kinds))
     database = next((data for path in PCI_IDS if (data := job.slurp(path, 8 << 20))), b"") if kinds else b""
     slots = _slots(job)
@@ -57,6 +55,15 @@ def collect(job: Job) -> None:
     if job.options.profile is not Profile.TRIAGE:
         job.command(("lspci", "-tv"), "lspci-tree.txt", timeout_s=10.0)
         job.command(("lspci", "-D", "-vvv", "-nn"), "lspci.txt", timeout_s=20.0, later=True)
+
+
+def _counts(job: Job, addresses: list[str], kinds: Mapping[str, str], virtual: int) -> None:
+    """Record how many functions there are; virtual ones (SR-IOV) are counted and not looked at."""
+    known = {"functions": len(addresses), "virtual_functions": virtual}
+    sysfs.publish(job, (), {fact: Value(count) if addresses else NotCollected(NO_BUS) for fact, count in known.items()})
+    for kind in ("gpu", "nvswitch", "nic", "infiniband", "nvme"):
+        count = sum(1 for found in kinds.values() if found == kind)
+        job.record(("counts", kind), Value(count) if addresses else NotCollected(NO_BUS))
 
 
 def _identity(job: Job, address: str) -> dict[str, Reading]:
@@ -75,13 +82,6 @@ def _order(address: str) -> tuple[int, ...]:
     return tuple(int(part, 16) for part in re.split("[:.]", address))
 
 
-def _home(job: Job, address: str) -> str:
-    try:
-        return sysfs.home(job.options.sysroot, f"{DEVICES}/{address}")
-    except (OSError, ValueError):
-        return ""
-
-
 def _device(job: Job, address: str, kind: str, home: str, slots: Mapping[str, str]) -> None:
     root, folder, path = job.options.sysroot, f"{DEVICES}/{address}", ("devices", address)
     above = ADDRESS.findall(home)[:-1]
@@ -92,16 +92,15 @@ def _device(job: Job, address: str, kind: str, home: str, slots: Mapping[str, st
     job.record((*path, "slot"), _slot([address, *reversed(above)], slots))
     driver = sysfs.link(root, f"{folder}/driver")
     job.record((*path, "driver"), Value(driver) if driver else NotCollected("no driver has this device"))
-    for fact, name in (("iommu_group", "iommu_group"), ("virtual_function_of", "physfn")):
-        if target := sysfs.link(root, f"{folder}/{name}"):
-            job.record((*path, fact), Value(target))
+    if group := sysfs.link(root, f"{folder}/iommu_group"):
+        job.record((*path, "iommu_group"), Value(group))
     sysfs.survey(job, path, folder, STATE | ERRORS)
     counted = sysfs.attributes(root, folder, ROOT_ERRORS) if kind == "bridge" else {}
     sysfs.publish(job, path, {fact: one for fact, one in counted.items() if not isinstance(one, NotCollected)})
     if _config(job, path, folder):
         sysfs.survey(job, (*path, "link"), folder, LINK)
     else:
-        sysfs.publish(job, (*path, "link"), dict.fromkeys(LINK, NotCollected("the device does not answer")))
+        sysfs.publish(job, (*path, "link"), dict.fromkeys(LINK, NotCollected("the device gave no answer")))
 
 
 def _slot(addresses: list[str], slots: Mapping[str, str]) -> Reading:

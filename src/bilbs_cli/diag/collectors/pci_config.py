@@ -17,6 +17,7 @@ ACS_BITS = ("source_validation", "translation_blocking", "request_redirect", "co
             "upstream_forwarding", "egress_control", "direct_translated")
 PORTS = {0: "endpoint", 1: "legacy_endpoint", 4: "root_port", 5: "upstream_port", 6: "downstream_port",
          7: "bridge_to_pci", 8: "bridge_from_pci", 9: "root_complex_endpoint", 10: "root_complex_event_collector"}
+NEXT_VENDOR = re.compile(rb"^[0-9a-fC]", re.MULTILINE)  # a vendor, or the list of classes at the end of pci.ids
 CLASSES = {"0200": "nic", "0207": "infiniband", "0108": "nvme", "0107": "storage", "0104": "storage", "0106": "storage"}
 
 
@@ -102,13 +103,16 @@ def names(database: bytes, vendor: str, device: str) -> tuple[str | None, str | 
     >>> names(b"10de  NVIDIA Corporation\n\t2330  GH100 [H100]\n\t\t10de 16c1  x\n15b3  Mellanox\n", "10de", "2330")
     ('NVIDIA Corporation', 'GH100 [H100]')
     """
-    head = re.search(rb"^%s  (.*)$" % vendor.encode(), database, re.MULTILINE)
-    if not head:
+    wanted = f"{vendor}  ".encode()
+    start = 0 if database.startswith(wanted) else database.find(b"\n" + wanted) + 1
+    if not database.startswith(wanted, start):
         return None, None
-    following = re.compile(rb"^[0-9a-fC]", re.MULTILINE).search(database, head.end())
-    block = database[head.end() : following.start() if following else len(database)]
-    inner = re.search(rb"^\t%s  (.*)$" % device.encode(), block, re.MULTILINE)
-    return head[1].decode("utf-8", "replace"), inner[1].decode("utf-8", "replace") if inner else None
+    end = database.find(b"\n", start)
+    end = len(database) if end < 0 else end
+    following = NEXT_VENDOR.search(database, end)
+    inner = re.search(rb"^\t%s  (.*)$" % device.encode(), database[end : following.start() if following else None], re.MULTILINE)
+    vendor_name = database[start + len(wanted) : end].decode("utf-8", "replace")
+    return vendor_name, inner[1].decode("utf-8", "replace") if inner else None
 
 
 def kind(vendor: str, class_code: str) -> str | None:

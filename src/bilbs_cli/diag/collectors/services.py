@@ -65,12 +65,14 @@ def _running(job: Job) -> set[str]:
 
 def _systemd(job: Job) -> None:
     named = _named(job)
-    listing = job.command(LIST, "units.txt", timeout_s=8.0, keep=False)
+    listing = job.command(LIST, "units.txt", timeout_s=8.0)
     failed = failed_units((listing or b"").decode("utf-8", "replace"))
     if listing:
-        job.text("units.txt", listing, source="command: " + " ".join(LIST))
         job.record(("failed",), Value(failed))
     _logs(job, [name for name in failed if UNIT_NAME.fullmatch(name)][:FAILED_LOGS], named)
+    if listing == b"":  # it hangs or cannot be reached: the next questions would each wait as long
+        job.record(("failed",), NotCollected("systemctl list-units gave no answer"))
+        return
     argv = (*SHOW, f"--property={','.join(PROPERTIES)}", "--", *UNITS, *named)
     units = shown((job.command(argv, "units-shown.txt", timeout_s=8.0) or b"").decode("utf-8", "replace"))
     for unit, properties in units.items():

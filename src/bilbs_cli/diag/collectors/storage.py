@@ -108,17 +108,24 @@ def _health(job: Job, disks: list[str], controllers: list[str]) -> None:
     """Ask each disk for its SMART data. A disk that sleeps is left asleep; one behind a network is not asked."""
     if not job.options.live:
         return
-    wanted = [("nvme", name, _nvme_obstacle(job, name)) for name in controllers]
-    wanted += [("disks", name, _disk_obstacle(job, name)) for name in disks if not name.startswith(NOT_SMART)]
-    for branch, name, obstacle in wanted:
+    wanted = [(name, _disk_obstacle(job, name)) for name in disks if not name.startswith(NOT_SMART)]
+    wanted += [(name, _nvme_obstacle(job, name)) for name in controllers]
+    for name, obstacle in wanted:
+        disk = _namespace(job, name) if name in controllers else name
         if obstacle:
-            job.record((branch, name, "smart", "passed"), NotCollected(obstacle))
+            job.record(("disks", disk, "smart", "passed"), NotCollected(obstacle))
         elif not job.options.root:
-            job.gap(f"smart/{name}.json", Status.DENIED, "SMART data needs root", source=f"device: /dev/{name}")
+            job.gap(f"smart/{disk}.json", Status.DENIED, "SMART data needs root", source=f"device: /dev/{name}")
         else:
-            _smart(job, branch, name, f"/dev/{name}")
+            _smart(job, disk, f"/dev/{name}")
     if job.options.root and job.glob("/sys/module/megaraid_sas"):
         _megaraid(job)
+
+
+def _namespace(job: Job, controller: str) -> str:
+    """Return the disk that a controller's SMART data belong to: its first namespace, itself where it has none."""
+    found = job.glob(f"/sys/class/nvme/{controller}/nvme*n*")
+    return re.sub(r"c\d+(?=n)", "", found[0].rpartition("/")[2]) if found else controller  # nvme0c1n1 is a path to nvme0n1
 
 
 def _megaraid(job: Job) -> None:
@@ -128,21 +135,20 @@ def _megaraid(job: Job) -> None:
     for device in devices if isinstance(devices, list) else ():
         kind, name = smart.pick(device, "type"), smart.pick(device, "name")
         if re.fullmatch(r"(?:sat\+)?megaraid,\d+", str(kind)) and re.fullmatch(r"/dev/[\w/]+", str(name)):
-            _smart(job, "disks", f"{name[5:]}-{kind}".replace("/", "_"), name, "-d", kind)
+            _smart(job, f"{name[5:]}-{kind}".replace("/", "_"), name, "-d", kind)
 
 
-def _smart(job: Job, branch: str, name: str, *device: str) -> None:
+def _smart(job: Job, disk: str, *device: str) -> None:
     argv = ("smartctl", "-x", "-j", "-n", "standby", *device)
-    output = job.command(argv, f"smart/{name}.json", timeout_s=SMART_S, good=None)
+    output = job.command(argv, f"smart/{disk}.json", timeout_s=SMART_S, good=None)
     found = smart.document(output)
     if found is not None:
-        sysfs.leaves(job, (branch, name, "smart"), smart.smartctl(found))
-    if branch == "nvme":
-        argv = ("nvme", "smart-log", f"/dev/{name}", "-o", "json")
-        output = job.command(argv, f"nvme/{name}-smart-log.json", timeout_s=SMART_S)
+        sysfs.leaves(job, ("disks", disk, "smart"), smart.smartctl(found))
+    if disk.startswith("nvme"):
+        output = job.command(("nvme", "smart-log", *device, "-o", "json"), f"nvme/{disk}-smart-log.json", timeout_s=SMART_S)
         log = smart.document(output)
         if log is not None and found is None:
-            sysfs.leaves(job, (branch, name, "smart"), smart.nvme_smart_log(log))
+            sysfs.leaves(job, ("disks", disk, "smart"), smart.nvme_smart_log(log))
 
 
 def _nvme_obstacle(job: Job, name: str) -> str | None:
@@ -156,9 +162,8 @@ def _nvme_obstacle(job: Job, name: str) -> str | None:
 
 
 def _disk_obstacle(job: Job, name: str) -> str | None:
-    try:
-        home = sysfs.home(job.options.sysroot, f"/sys/block/{name}")
-    except (OSError, ValueError):
+    home = sysfs.home(job.options.sysroot, f"/sys/block/{name}")
+    if home is None:
         return "its place in sysfs cannot be read"
     if "/session" in home:
         return "it is an iSCSI disk: asking it would use the network"

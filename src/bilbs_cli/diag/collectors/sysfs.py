@@ -80,14 +80,18 @@ def link(root: Path | None, path: str) -> str | None:
         return None
 
 
-def home(root: Path | None, path: str) -> str:
+def home(root: Path | None, path: str) -> str | None:
     """Return where a device's folder really is (`/sys/devices/pci0000:00/…`), links resolved inside `root`.
 
-    Raises `OSError` or `files.NotReadable`.
+    None where it is nowhere: a link that leads into the void, or in a circle.
     """
-    if root is None:
-        return os.path.realpath(path, strict=True)
-    return "/" + files.rooted(root, path).relative_to(root).as_posix()
+    try:
+        if root is None:
+            return os.path.realpath(path, strict=True)
+        place = files.rooted(root, path)
+        return "/" + place.relative_to(root).as_posix() if place.exists() else None
+    except (OSError, files.NotReadable):
+        return None
 
 
 def names(root: Path | None, folder: str) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+LONGEST = 200  # bytes of a state or a placeholder
+
 _STATES = frozenset(
     b"yes no true false on off y n t f enabled disabled enable disable none null nil undefined unset unknown required "
     b"optional sufficient requisite include never always empty missing invalid expired hidden redacted masked removed "
@@ -21,19 +23,22 @@ _PROSE = frozenset(
     b"should file request server client http https unauthorized forbidden unsupported undefined null".split()
 )
 _PLACEHOLDER = re.compile(
-    rb"(?:[*xX#\xe2\x80\xa2_.?-]{2,}|\*|<[a-zA-Z][\w .:-]*>|\$\{[^}]*\}|\$\([^)]*\)|\$[A-Z_][A-Z0-9_]*|%[sdvqxr]|%\([\w.]+\)s"
+    rb"(?:[*xX#\xe2\x80\xa2_.?-]{2,}|\*|<[a-zA-Z][\w .:-]*>|\$\{[^}]*\}?|\$\([^)]*\)?|\$[A-Z_][A-Z0-9_]*|%[sdvqxr]|%\([\w.]+\)s"
     rb"|\{\{.*\}\}|\{[a-z_]*\}|\[REDACTED:[a-z0-9-]+\].*|REDACTED|\[(?:redacted|filtered|hidden|masked|removed)\]"
-    rb"|arn:[\w:/.-]+|op://\S+|file:/\S+|0x0+|\\+|(?:SHA256|MD5):[\w+/:=]+|(?:ssh-(?:rsa|ed25519|dss)|ecdsa-sha2-\S+) .*)",
+    rb"|arn:[\w:/.-]+|op://\S+|file:/\S+|0x0+|(?:(?:files|compat|systemd|sss|ldap|nis|winbind|db|mymachines|\[[\w=!]+\])[ \t]*)+|\\+|(?:SHA256|MD5):[\w+/:=]+|(?:ssh-(?:rsa|ed25519|dss)|ecdsa-sha2-\S+) .*)",
     re.IGNORECASE | re.DOTALL,
 )
 _PATH = re.compile(rb"(?:/(?:etc|run|var|usr|home|root|opt|mnt|proc|sys|tmp|dev|srv|boot|lib|data)(?:/[\w.+@:%-]+)+/?|~?/?[\w./-]+\.(?:pem|key|crt|cer|p12|pfx|jks|pub|json|txt|yaml|yml|conf|so|py))")  # noqa: E501
 _NUMBER = re.compile(rb"[-+]?(?:\d{1,7}|\d+\.\d+|0x[0-9a-f]{1,8})(?:[smhd%]|ms|us|ns|/s)?", re.IGNORECASE)
 _WORD = re.compile(rb"[A-Za-z][a-z]*(?:[-'][a-z]+)?[.,;:!]?")
+_PARTS = re.compile(rb"[A-Za-z0-9+/=]{12,}")
 _TRIM = b" \t\r.,;:)]}>\"'`"
 
 
 def is_state(value: bytes) -> bool:
     """Say whether `value` is a state word, a placeholder or a reference: harmless under every key."""
+    if len(value) > LONGEST:
+        return False
     trimmed = value.strip(_TRIM).lower()
     return not trimmed or trimmed in _STATES or bool(_PLACEHOLDER.fullmatch(value.strip()))
 
@@ -61,8 +66,9 @@ def is_plain_word(value: bytes) -> bool:
 
 def looks_random(value: bytes) -> bool:
     """Say whether `value` has letters and digits mixed as machine-made tokens have, and is long enough for one."""
-    if len(value) < 12:
-        return False
-    digits = sum(48 <= byte <= 57 for byte in value[:64])
-    letters = value[:64].upper() != value[:64].lower()
-    return letters and digits >= 2 and len(set(value[:64])) >= 8
+    return any(_is_mixed(part) for part in _PARTS.findall(value[:256]))
+
+
+def _is_mixed(part: bytes) -> bool:
+    digits = sum(48 <= byte <= 57 for byte in part)
+    return digits >= 2 and part.upper() != part.lower() and len(set(part)) >= 8

@@ -19,12 +19,15 @@ PLIST = rb"<key>[\w.\- ]*" + CORES + rb"[\w.\-]*</key>"
 OPTION = rb"(?:^|[\s\"'=,\[(/{])(?:--?|/)[\w\-]*" + CORES + rb"[\w\-]*(?:\\*[\"'],?)?(?:[ \t]+\\*[\"']?[^\s\-]|[ \t]*\r?$)"
 NAMED = (rb"(?:name|key|property|variable|option|param(?:eter)?|id|field)\\*[\"']?[ \t]*(?::|=>?)[ \t]*\\*[\"']?[\w.\-]*" + CORES
          + rb"[\w.\-]*\\*[\"']?")
-TRIGGERS = (ASSIGNED, ELEMENT, PLIST, rb"(?m:" + OPTION + rb")", NAMED)
+SET = rb"\b(?:setenv|set|\w+_header|fastcgi_param)[ \t]+[\w.\-]*" + CORES + rb"[\w.\-]*[ \t]+[^\s=:]"
+FORMS = (ELEMENT, PLIST, rb"(?m:" + OPTION + rb")", NAMED, SET)
+TRIGGERS = (ASSIGNED, *FORMS)
 
 _FIND = compiled(ASSIGNED, capture=False)
 _FIND_ELEMENT = compiled(ELEMENT, capture=False)
 _FIND_PLIST = compiled(PLIST, capture=False)
 _FIND_OPTION = compiled(OPTION, capture=False)
+_FIND_SET = compiled(SET, capture=False)
 _FIND_NAMED = compiled(NAMED, capture=False)
 _VALUE_NEXT = re.compile(
     rb"[ \t]*[,;>]?[ \t]*(?:\\*[\"'])?(?:value|val|content|default|secret)\\*[\"']?[ \t]*(?:=>|[:=])[ \t]*", re.IGNORECASE)
@@ -33,15 +36,19 @@ _VALUE_BEFORE = re.compile(
 _FORM = re.compile(rb"form-data;.*name=", re.IGNORECASE)
 _LINE_START = re.compile(
     rb"[ \t]*(?:[#;>|-]+[ \t]+)?(?:(?:export|set|setenv|declare[ \t]+-\w+|local|var|let|const|readonly|env|ENV|ARG|Environment=)[ \t]+"
-    rb"|\$(?:env:)?|Environment=|:|@)?[\w.\- ]{0,40}")
+    rb"|\$(?:env:)?|Environment=|:|@)?(?P<words>[\w.\- ]{0,40})")
 _SCHEME = re.compile(rb"[ \t]*(?:[\"']?)(?:Basic|Bearer|Token|Bot|Negotiate|NTLM|ApiKey|Key|SSWS|GenieKey)[ \t]+(?=\S)", re.IGNORECASE)
 _WRAPPED = re.compile(rb"[ \t]*\{[ \t]*\\*[\"']?(?:value|plaintext|plain|text|data|secret)\\*[\"']?[ \t]*(?:=>|[:=])", re.IGNORECASE)
 
+_NAMED_AS = re.compile(rb"[\w.\- \x80-\xff]*[\w\-\x80-\xff]")
+_PAIR_NEXT = re.compile(rb"[ \t]+[A-Za-z_][\w.-]{0,40}=(?:[^=]|$)")
+_PROSE_NEXT = re.compile(rb"[ \t]+[a-z]{1,16}[ \t]+[a-z\"']")  # `failed to list *v1.Secret: secrets "x" is forbidden`
+_CELL = re.compile(rb"(?:^|\|)[ \t]*$")  # of a table: at the start of a line, or behind a bar
 _PAIR = re.compile(  # (name, value) and setenv(name, value, 1), not a list of column names
     rb"(?:\([\"']|.[\"'](?<=\(.[\"']))[\w.\-]+[\"'][ \t]*,[ \t]*[bru]?[\"'][^\"']*[\"'][ \t]*(?:,[ \t]*\w+[ \t]*)?\)"
     rb"|\[[\"'][\w.\-]+[\"'][ \t]*,[ \t]*[\"'][^\"']*[\"'][ \t]*\]")
 
-RULE_OF = {Kind.PASSWORD: "password", Kind.TOKEN: "token", Kind.RANDOM: "key"}
+RULE_OF = {Kind.PASSWORD: "password", Kind.PASS: "password", Kind.TOKEN: "token", Kind.RANDOM: "key"}
 
 
 class Found:
@@ -70,22 +77,35 @@ def find_assigned(text: bytes, begin: int, found: Found) -> None:
 def _assigned(text: bytes, core: int, after: int, begin: int, found: Found) -> int:
     """Judge one name; return where the search goes on."""
     start = name_start(text, core)
-    name = re.match(rb"[\w.\- ]*[\w\-]", text[start:after])
+    name = _NAMED_AS.match(text, start, after)
     kind = kind_of(name[0]) if name else None
-    if kind is None or not name:
+    if kind is None or not name or text.endswith(b"[REDACTED:", 0, start):
         return after
-    name_end = start + name.end()
-    closers = text[name_end:after]
+    closers = text[name.end() : after]
     quoted_key = next((mark for mark in (b'"', b"'") if mark in closers), b"")
+    if not quoted_key and ((b"]" in closers and text[start - 1 : start] != b"[") or (b")" in closers and text[start - 1 : start] != b"(")):
+        return after  # the end of a log tag (`gdm-password]:`)
     comma = closers.endswith(b",")
     if comma and not _PAIR.match(text, start - 2):
         return after
+    if b"|" in closers and not _CELL.search(text, max(0, start - 80), start):
+        return after
     inside = None if quoted_key else values.enclosing(text, start)
-    alone = not (comma or inside or b"|" in closers or begin) and start < 160 and bool(_LINE_START.fullmatch(text[:start]))
+    alone = not (comma or inside or b"|" in closers or begin) and _starts_line(text, start, closers)
     scheme = _SCHEME.match(text, after)
     pos = scheme.end() if scheme and not quoted_key else after
+    if closers.endswith(b"=") and text[pos : pos + 1] in {b" ", b"\t"} and _PAIR_NEXT.match(text, pos):
+        return pos  # `password= user=bob`: empty
+    if b"ecret" in name[0] and closers.endswith(b":") and not alone and _PROSE_NEXT.match(text, pos):
+        return pos
     return _value(text, pos, kind, start, found, inside=inside, alone=alone and not quoted_key,
                   wrap=_wrap(closers, quoted_key), colon=closers.rstrip(b" \t").endswith(b":"))
+
+
+def _starts_line(text: bytes, start: int, closers: bytes) -> bool:
+    """Say whether a name is the first of its line, so that its value may hold blanks."""
+    lead = _LINE_START.fullmatch(text[:start]) if start < 160 else None
+    return bool(lead) and (b":" in closers or closers.startswith((b" ", b"\t")) or not lead["words"])
 
 
 def name_start(text: bytes, core: int) -> int:
@@ -112,6 +132,8 @@ def _value(text: bytes, pos: int, kind: Kind, context: int, found: Found, *, ins
         return _listed(text, pos, kind, context, found, wrap)
     if rest[:1] == b"{" and (inner := _WRAPPED.match(text, pos)):
         return _value(text, inner.end(), kind, context, found, wrap=wrap)
+    if rest[:1] == b"{" and rest not in {b"{", b"{\r"} and rest[1:2] in b" \t\"'\\}{%":  # an object, no value
+        return pos + 1
     if rest in {b"", b"\r", b"\\", b"\\\r", b"{", b"{\r"}:
         found.state = _awaiting(rule, kind, text, rest.strip(), wrap, colon=colon)
         return len(text)
@@ -121,6 +143,9 @@ def _value(text: bytes, pos: int, kind: Kind, context: int, found: Found, *, ins
     value = values.read(text, pos, inside, whole_line=alone)
     if value is None:
         return pos
+    if value.start == value.end and value.quote:
+        found.state = states.OpenQuote(rule, value.quote)
+        return len(text)
     quoted = value.quote is not None and value.quote is not inside
     if not is_secret(kind, text[value.start : value.end], text[value.start : value.start + 200], quoted=quoted):
         return pos
@@ -171,6 +196,16 @@ def find_options(text: bytes, begin: int, found: Found) -> None:
             continue
         inside = None if option[2] else values.enclosing(text, start + 1)
         _value(text, pos, kind, min(start, end), found, inside=inside)
+
+
+def find_settings(text: bytes, begin: int, found: Found) -> None:
+    """Find `setenv NAME VALUE`, `set NAME VALUE` and the header directives of web servers."""
+    for start, end in matches(_FIND_SET, text, begin):
+        name = re.match(rb"(\w+)[ \t]+([\w.\-]+)", text[start:end])
+        kind = kind_of(name[2]) if name else None
+        value = text[end - 1 :].split(None, 1)[0]
+        if kind is not None and name and (name[1].lower() == b"setenv" or not value.isalpha()):
+            _value(text, end - 1, kind, start, found)
 
 
 def find_elements(text: bytes, begin: int, found: Found) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from bilbs_cli.diag.redaction import states
-from bilbs_cli.diag.redaction.assigned import Found, matches
-from bilbs_cli.diag.redaction.rule import LINE_END, Span, compiled
+from bilbs_cli.diag.redaction.assigned import Found
+from bilbs_cli.diag.redaction.rule import Span, compiled
 
 KEY_BEGIN = (rb"-{4,5}[ ]?BEGIN (?:(?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?|PGP MESSAGE|OpenVPN Static key V1)[ ]?-{4,5}"
              rb"|-{5}BEGIN (?:[A-Z0-9]+%20|[A-Z0-9]+\+)*PRIVATE(?:%20|\+)KEY-{5}")
@@ -20,6 +20,7 @@ BLOCK_TRIGGERS = (KEY_BEGIN, _PUTTY, _VAULT, rb"(?m:" + _DATA + rb")", rb"(?m:" 
 _FIND_KEY = compiled(KEY_BEGIN, capture=False)
 _FIND_REST = compiled(rb"(?m:" + rb"|".join((_PUTTY, _VAULT, _DATA, _CHPASSWD, _INLINE)) + rb")", capture=False)
 _KEY_END = compiled(rb"-{4,5}[ ]?END (?:[A-Z0-9]+[ +%])*[A-Z0-9]+(?: V1)?[ ]?-{4,5}", capture=False)
+_OPEN_BODY = re.compile(rb"(?>[A-Za-z0-9+/=_ \t\r-]|\\+[nrt]|%0[ADad]|(?:Proc-Type|DEK-Info|Version|Comment)[^\\\"']*)*+")
 _SECRET_ENTRY = re.compile(rb"\\*\"[\w./-]+\\*\"[ \t]*:[ \t]*\\*\"([^\"\\]+)\\*\"")
 _DATA_INLINE = re.compile(rb"\\*\"(?:stringData|data)\\*\"[ \t]*:[ \t]*\{([^{}]*)\}")
 PRIVATE_KEY = "private-key"
@@ -35,16 +36,21 @@ def find_blocks(text: bytes, begin: int, found: Found) -> None:
 
 
 def _keys(text: bytes, begin: int, found: Found) -> None:
-    for start, end in matches(_FIND_KEY, text, begin):
+    pos = begin
+    while (hit := _FIND_KEY.search(text, pos)) is not None:
+        start, end = hit.span()
         rule = "pgp-block" if b"PGP" in text[start:end] else PRIVATE_KEY
         closing = _KEY_END.search(text, end)
         if closing is not None:
             found.spans.append(Span(end, closing.start(), rule, start))
+            pos = closing.end()
             continue
-        tail = len(text.rstrip(b"\r"))
+        body = _OPEN_BODY.match(text, end)
+        tail = len(text[: body.end()].rstrip(b" \t\r")) if body else end
         if text[end:tail].strip(b" \t\"'\\,+;nr"):
-            found.spans.append(Span(end, tail, rule, start, edge=LINE_END))
+            found.spans.append(Span(end, tail, rule, start))
         found.state = states.Block(rule, tagged=bool(text[:start].strip()))
+        return
 
 
 def _other(text: bytes, start: int, end: int, found: Found) -> None:

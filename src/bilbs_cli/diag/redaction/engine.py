@@ -16,8 +16,9 @@ import re2
 from bilbs_cli.diag.redaction import states, values
 from bilbs_cli.diag.redaction.custom import CustomRule, as_rules
 from bilbs_cli.diag.redaction.forms import HEAD, TEXT, Form, Transcoder, form_of
-from bilbs_cli.diag.redaction.literals import Literals, named, weak
-from bilbs_cli.diag.redaction.pseudonyms import Pseudonyms
+from bilbs_cli.diag.redaction.literals import Literals, named
+from bilbs_cli.diag.redaction.disguise import Pseudonyms
+from bilbs_cli.diag.redaction.receipt import NOT_SCANNED
 from bilbs_cli.diag.redaction.rule import LINE_END, Edge, Span, mask
 from bilbs_cli.diag.redaction.rules import RULES
 from bilbs_cli.diag.redaction.scanner import Scanner
@@ -33,7 +34,7 @@ class Redactor:
     """The compiled rules, the secrets that are known, and the pseudonyms: made once, inherited by every child."""
 
     def __init__(self, *, known: Iterable[bytes] = (), custom: Iterable[CustomRule] = (), pseudonyms: Pseudonyms | None = None) -> None:
-        literals = Literals(named(secret for secret in known if not weak(secret)))
+        literals = Literals(named(known))
         self.scanner = Scanner((*as_rules(custom), *RULES), literals)
         self.pseudonyms = pseudonyms
         self.rules_version = self.scanner.version
@@ -44,6 +45,8 @@ class Redactor:
 
     def text(self, text: str, *, key: str = "") -> str:
         """Return a small string redacted; `key` is the name it stands under, when it has one."""
+        if not key and self.pseudonyms is None and self.scanner.filter.search(text.encode("utf-8", "surrogateescape")) is None:
+            return text
         lead = f"{key}: ".encode("utf-8", "surrogateescape") if key and "\n" not in text else b""
         stream = Stream(self, form=TEXT)
         out = stream.feed(lead + text.encode("utf-8", "surrogateescape")) + stream.finish()
@@ -85,6 +88,7 @@ class Stream:
         self._form = form_of(self._held[:HEAD])
         if self._form.skipped:
             self.notes.append(f"not scanned: {self._form.skipped}")
+            self.counts[NOT_SCANNED + self._form.skipped] = 0
         if self._form.codec:
             self._codec = Transcoder(self._form.codec)
         elif not self._form.skipped and _orphan(self._held[:HEAD]):
@@ -170,7 +174,7 @@ class Stream:
             taken = self._state.take(line)
             self._state = taken.state
             spans = self._union(spans, taken.spans)
-        if found.state is not None:
+        if found.state is not None and last:
             self._state = found.state
         cut = len(line) if last else _cut(line, begin, spans)
         spans = [span for span in spans if span.start < cut]
@@ -238,10 +242,8 @@ def _edge_end(line: bytes, pos: int, edge: Edge) -> int:
         return len(line)
     if not edge.quote:
         return _token_end(line, pos)
-    end = values.closing(line, max(0, pos - LEFT), edge.quote, edge.level)
-    while 0 <= end < pos:
-        end = values.closing(line, pos, edge.quote, edge.level)
-    return len(line) if end < 0 else end
+    end = values.closing(line, pos, edge.quote, edge.level, floor=0)
+    return len(line) if end < 0 else max(end, pos)
 
 
 _BASE64_LINE = re2.compile(r"[A-Za-z0-9+/]{1,76}={0,2}\r?")

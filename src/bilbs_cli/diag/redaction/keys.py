@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 from enum import IntEnum
+from functools import lru_cache
 
 from bilbs_cli.diag.redaction.allowed import is_counter, is_path, is_plain_word, is_prose, is_state, looks_random
+
+
+LONGEST = 120  # bytes of a name that are judged: its end
 
 
 class Kind(IntEnum):
@@ -13,7 +17,8 @@ class Kind(IntEnum):
 
     RANDOM = 1  # `cache_key`: only a value that looks made by a machine
     TOKEN = 2
-    PASSWORD = 3
+    PASS = 3  # `pass`, `pwd`: passwords, and also counters of tests and the working directory
+    PASSWORD = 4
 
 
 # The names as they occur inside a longer one (`DB_PASSWORD_OLD`); the whole name is judged by `kind_of`.
@@ -28,7 +33,7 @@ CORES = (
 )
 
 _PASSWORD = re.compile(
-    rb".*(?:password|passwd)s?\d*.*|.*(?:passwort|kennwort|passphrase|passcode|contrasena|secret|psk|authtok|requirepass"
+    rb".*(?:password|passwd)s?\d*.*|.*(?:passwort|kennwort|passphrase|passcode|contrase(?:n|\xc3\xb1|\xf1)a|secret|psk|authtok|requirepass"
     rb"|masterauth|presharedkey|pincode)s?\d*"
     rb"|(?:db|user|root|admin|bind|smtp|ftp|mail|http|proxy|ssh|bmc|ipmi|pg|my|sql|ldap|os|sys|web|key|store|trust|ssl|tls"
     rb"|redis|rabbit|svc|app|api|mqtt|vnc|rpc|login|auth|old|new|usb|storage|slurm)?(?:pass|pwd|pw)\d*")
@@ -51,21 +56,29 @@ _AFTER = frozenset(
     b"column index idx position visible label title description permitted supported support feature mount mounts volume "
     b"volumes selector review reviews request requests response responses informer link encryption number "
     b"fingerprint fpr".split())
-_DESPITE = ((b"access", b"key", b"id"), (b"secret", b"id"), (b"session", b"id"), (b"community", b"name"))
+_DESPITE = ((b"access", b"key", b"id"), (b"secret", b"id"), (b"session", b"id"), (b"community", b"name"), (b"community", b"names"))
+_SOURCE = re.compile(rb"\.(?:go|py|cc?|cpp|h|rs|js|ts|java|rb|sh|pl|php|service|socket|path|target|mount)$")
 _WORDS = re.compile(rb"[A-Z]?[a-z\x80-\xff]+|[A-Z]+(?![a-z])|\d+")
 
 
 def kind_of(name: bytes) -> Kind | None:
     """Say how surely the value of `name` is a secret; None when the name says that it is none (`password_file`)."""
-    words = [word.lower() for word in _WORDS.findall(name[-120:])]
+    return _kind_of(name[-LONGEST:])
+
+
+@lru_cache(maxsize=4096)
+def _kind_of(name: bytes) -> Kind | None:
+    words = [word.lower() for word in _WORDS.findall(name)]
     kinds = [_kind_of_word(words, i) for i in range(len(words))]
     best = max(kinds, default=0)
-    if not best:
+    if not best or _SOURCE.search(name):
         return None
-    first = next(i for i, kind in enumerate(kinds) if kind)
-    if _BEFORE.intersection(words[:first]):
+    if len(words) == 1 and words[0] in {b"pass", b"pwd", b"pw"}:
+        return Kind.PASS
+    core = max(i for i, kind in enumerate(kinds) if kind == best)
+    if _BEFORE.intersection(words[:core]):
         return None
-    if _AFTER.intersection(words[first + 1 :]) and not any(tuple(words[-len(tail):]) == tail for tail in _DESPITE):
+    if _AFTER.intersection(words[core + 1 :]) and not any(tuple(words[-len(tail):]) == tail for tail in _DESPITE):
         return None
     return Kind(best)
 
@@ -73,7 +86,7 @@ def kind_of(name: bytes) -> Kind | None:
 def _kind_of_word(words: list[bytes], i: int) -> int:
     word = words[i]
     before = words[i - 1] if i else b""
-    if _PASSWORD.fullmatch(word) or word == b"community" or (word in {b"phrase", b"code"} and before == b"pass"):
+    if _PASSWORD.fullmatch(word) or word == b"community" or (word in {b"phrase", b"code"} and before in {b"pass", b"pin"}):
         return Kind.PASSWORD
     if (word == b"passe" and before == b"de") or (word == b"pin" and before in {b"user", b"so"}):
         return Kind.PASSWORD
@@ -90,9 +103,11 @@ def is_secret(kind: Kind, value: bytes, rest: bytes, *, quoted: bool) -> bool:
 
     `rest` is the line from the value on (an explanation goes on after its first word); `quoted` values are not prose.
     """
-    if is_state(value) or (is_path(value) and not (kind is Kind.PASSWORD and quoted)):
+    if is_state(value) or (is_path(value) and not (kind >= Kind.PASS and quoted)):
         return False
-    if kind is Kind.PASSWORD:
+    if kind is Kind.PASS and (is_counter(value) or value.startswith((b"/", b"~"))):
+        return False
+    if kind >= Kind.PASS:
         return quoted or not is_prose(rest)
     if is_counter(value):
         return False

@@ -6,6 +6,8 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any
 from urllib.parse import quote, quote_plus
 from xml.sax.saxutils import escape
 
@@ -103,8 +105,7 @@ class Gate:
     """Searches a finished bundle for the host's real secrets, in every encoding, across the cuts of its chunks."""
 
     def __init__(self, known: Mapping[str, bytes]) -> None:
-        self._literals = Literals(known)
-        self._regex = _literal_regex(self._literals.pattern) if self._literals else None
+        self._literals, self._regex = _prepared(tuple(known.items()))
         self._tail = b""
         self._seen = 0
 
@@ -121,7 +122,13 @@ class Gate:
         return hits
 
 
-def _literal_regex(pattern: bytes) -> object:
+@lru_cache(maxsize=2)  # a bundle has a gate for each of its members
+def _prepared(known: tuple[tuple[str, bytes], ...]) -> tuple[Literals, Any]:
+    literals = Literals(dict(known))
+    return literals, _literal_regex(literals.pattern) if literals else None
+
+
+def _literal_regex(pattern: bytes) -> Any:
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.never_capture = True

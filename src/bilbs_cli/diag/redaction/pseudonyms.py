@@ -1,213 +1,122 @@
-"""Stand-ins for identities (hosts, users, addresses, serials): keyed, the same in every bundle of this box."""
+"""The key of pseudonyms and what they stand for, kept on the box: 0600, in the state folder, never in a bundle."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+import fcntl
+import json
+import os
+import platform
 import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
-import re2
+from bilbs_cli import files
+from bilbs_cli.diag.redaction.disguise import Pseudonyms, reveal
+from bilbs_cli.errors import OutputUnwritable, PermissionNeeded
 
-from bilbs_cli.diag.redaction.addresses import Addresses
-from bilbs_cli.diag.redaction.rule import compiled
+__all__ = ["Pseudonyms", "key", "load", "of_box", "own_names", "reveal", "save"]
 
-KEPT_HOSTS = frozenset({"localhost", "localdomain", "localhost.localdomain", "broadcasthost", "ip6-localhost", "ip6-loopback",
-                        "ip6-localnet", "ip6-mcastprefix", "ip6-allnodes", "ip6-allrouters", "none", "gateway", "host"})
-KEPT_USERS = frozenset({"root", "admin", "user", "nobody", "daemon", "test", "data", "backup", "ubuntu", "debian", "centos", "rocky",
-                        "ec2-user", "nvidia", "docker", "system", "service", "default", "guest", "operator", "support", "kernel",
-                        "gpu", "error", "info", "status", "name", "all", "none", "fabric", "memory", "server", "node"})
-SHORTEST = 3  # letters of a name that is replaced wherever it stands
-_V4 = rb"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}"
-_MAC = rb"[0-9a-f]{2}(?:(?::[0-9a-f]{2}){5,19}|(?:-[0-9a-f]{2}){5,19})"
-_V6 = (rb"(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|(?:[0-9a-f]{1,4}:){1,7}(?::[0-9a-f]{1,4}){1,7}|(?:[0-9a-f]{1,4}:){1,7}:"
-       rb"|::ffff:\d{1,3}(?:\.\d{1,3}){3}")
-_MAIL = rb"[\w.+-]+@(?:[\w-]+\.)+[a-z]{2,24}"
-_SERIAL_NAME = (
-    rb"(?:serial(?:[ _-]?(?:number|num|no|nr))?|service[ _-]?tag|asset[ _-]?tag|product_uuid|system[ _-]?uuid|s/n|lu wwn device id"
-    rb"|wwn|eui64|nguid|wwid|node_guid|port_guid|sys_image_guid|machine[ _-]?id|hostid)")
-_SERIAL = _SERIAL_NAME + rb"(?:\\*[\"']?[ \t]*[:=][ \t]*\\*[\"']?|>)[\w][\w.+/-]{2,62}(?: [0-9a-f]{6}(?: [0-9a-f]{6,9})?)?"
-_SYSLOG = rb"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d [\w.-]+ "
-_ISO_LOG = rb"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d) [\w.-]+ [\w./-]+(?:\[\d+\])?: "
-_HOME = rb"/home/[\w.-]+"
-_SERIAL_VALUE = re.compile(rb"[:=>][ \t]*\\*[\"']?(?P<value>[\w][\w.+/-]*(?: [0-9a-f]{6}(?: [0-9a-f]{6,9})?)?)$", re.IGNORECASE)
-_HOST_IN_HEADER = re.compile(rb"(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\S+) (?P<value>[\w.-]+) ")
-_NO_SERIAL = re.compile(rb"(?:n/?a|none|null|unknown|default(?: string)?|not .*|to be filled.*|system serial.*|chassis serial.*|0+|1234567890"
-                        rb"|xx.*|empty|unspecified|no asset.*|invalid|err|error|disabled|enabled|[\w ]{0,2})", re.IGNORECASE)
-_VERSION_BEFORE = re.compile(rb"(?:version|ver|firmware|fw|driver|release|revision|rev|vbios|bios|nvml|cuda|gsp|build|library|package|ofed"
-                             rb"|inforom|oprom|cpld|agent|image)[ \w.-]{0,12}[\"'>(\\]*[ \t]*[:=]?[ \t]*[\"'>(\\]*v?$", re.IGNORECASE)
-_UNITS = (b"service", b"socket", b"timer", b"slice", b"scope", b"target", b"mount", b"device", b"path", b"swap", b"automount")
+KEY_NAME, PAIRS_NAME, LOCK_NAME = "pseudonyms.key", "pseudonyms.json", "pseudonyms.lock"
+KEY_BYTES = 32
+PAIRS_BYTES = 256 << 20
+LOWEST_UID, HIGHEST_UID = 1000, 60000  # of people: login.defs(5), UID_MIN and UID_MAX
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
 
 
-class Pseudonyms:
-    """Replaces identities in redacted text; remembers what stands for what, until `new_pairs` takes it away.
-
-    `hosts`, `users` and `serials` are this box's own: they are replaced wherever they stand. Others are found by their form:
-    addresses, mail, home folders, the host in a log line's head, what stands behind `Serial Number:`.
-    """
-
-    def __init__(self, key: bytes, *, hosts: Iterable[str] = (), users: Iterable[str] = (), serials: Iterable[str] = ()) -> None:
-        if len(key) < 16:
-            raise ValueError("the key of pseudonyms has 16 bytes at least")
-        self._key = key
-        self._addresses = Addresses(key)
-        self._pairs: dict[str, str] = {}
-        self._cache: dict[bytes, bytes] = {}
-        names = _names(hosts, users, serials)
-        self._known = {name.lower(): kind for kind, group in names.items() for name in group}
-        self._regex = compiled(_pattern(names), capture=False, max_mem=16 << 20)
-
-    def replace(self, text: bytes) -> bytes:
-        """Return `text` with every identity replaced by its stand-in."""
-        out: list[bytes] = []
-        done = 0
-        for found in self._regex.finditer(text):
-            start, end = found.span()
-            fresh = self._replaced(text, start, end)
-            if fresh is not None:
-                out += [text[done:start], fresh]
-                done = end
-        if not out:
-            return text
-        out.append(text[done:])
-        return b"".join(out)
-
-    def new_pairs(self) -> dict[str, str]:
-        """Return what was replaced since the last call, stand-in to original."""
-        pairs, self._pairs = self._pairs, {}
-        return pairs
-
-    def host(self, name: str) -> str:
-        """Return the stand-in of a host name: its first label and its domain apart, so that short and long names match."""
-        label, _, domain = name.partition(".")
-        short = self._name("host", label)
-        return f"{short}.{self.domain(domain)}" if domain else short
-
-    def domain(self, name: str) -> str:
-        """Return the stand-in of a domain."""
-        return self._remember(self._tag("domain", name) + ".invalid", name)
-
-    def user(self, name: str) -> str:
-        """Return the stand-in of a user name."""
-        return self._name("user", name)
-
-    def serial(self, number: str) -> str:
-        """Return the stand-in of a serial number."""
-        return self._name("serial", number)
-
-    def _name(self, kind: str, name: str) -> str:
-        return self._remember(self._tag(kind, name), name)
-
-    def _tag(self, kind: str, name: str) -> str:
-        return f"{kind}-{hmac.digest(self._key, f'{kind}:{name.lower()}'.encode(), hashlib.sha256).hex()[:10]}"
-
-    def _remember(self, stand_in: str, original: str) -> str:
-        if stand_in != original:
-            self._pairs[stand_in] = original
-        return stand_in
-
-    def _replaced(self, text: bytes, start: int, end: int) -> bytes | None:
-        """Judge one match by its form and its neighbours; None when it stays."""
-        hit = text[start:end]
-        kind = self._known.get(hit.decode("latin-1").lower())
-        if kind:
-            return self._own(text, start, end, kind)
-        for form, handle in _FORMS:
-            if form.fullmatch(hit):
-                return handle(self, text, start, end)
-        return self.host(hit.decode("latin-1")).encode()  # a name in this box's own domain
-
-    def _own(self, text: bytes, start: int, end: int, kind: str) -> bytes | None:
-        after = text[end : end + 1]
-        if text[start - 1 : start] in {b"-", b"_"} or after == b"_" or (after == b"-" and kind != "serial"):
-            return None
-        maker: dict[str, Callable[[str], str]] = {"host": self.host, "user": self.user, "serial": self.serial}
-        return maker[kind](text[start:end].decode("latin-1")).encode()
-
-    def _home(self, text: bytes, start: int, end: int) -> bytes | None:
-        user = text[start + 6 : end].decode("latin-1")
-        return None if user in KEPT_USERS else b"/home/" + self.user(user).encode()
-
-    def _mail(self, text: bytes, start: int, end: int) -> bytes | None:
-        local, _, domain = text[start:end].decode("latin-1").rpartition("@")
-        if domain.rpartition(".")[2].encode() in _UNITS or local == "git":
-            return None
-        return f"{self.user(local)}@{self.domain(domain)}".encode()
-
-    def _serial_number(self, text: bytes, start: int, end: int) -> bytes | None:
-        hit = text[start:end]
-        found = _SERIAL_VALUE.search(hit)
-        if not found or _NO_SERIAL.fullmatch(found["value"]) or not any(48 <= byte <= 57 for byte in found["value"]):
-            return None
-        return hit[: found.start("value")] + self.serial(found["value"].decode("latin-1")).encode()
-
-    def _header(self, text: bytes, start: int, end: int) -> bytes | None:
-        hit = text[start:end]
-        found = _HOST_IN_HEADER.match(hit)
-        host = found["value"].decode("latin-1") if found else "localhost"
-        if not found or host.lower() in KEPT_HOSTS or host.replace(".", "").isdigit():
-            return None
-        return hit[: found.start("value")] + self.host(host).encode() + self.replace(hit[found.end("value") :])
-
-    def _ipv4(self, text: bytes, start: int, end: int) -> bytes | None:
-        name = text[start:end].decode("latin-1")
-        if text[start - 1 : start] in {b".", b"_"} or (text[end : end + 1] == b"." and text[end + 1 : end + 2].isdigit()):
-            return None
-        if any(len(part) > 1 and part[0] == "0" or int(part) > 255 for part in name.split(".")):
-            return None
-        if _VERSION_BEFORE.search(text, max(0, start - 40), start):
-            return None
-        return self._remember(self._addresses.v4(name), name).encode()
-
-    def _ipv6(self, text: bytes, start: int, end: int) -> bytes | None:
-        name = text[start:end].decode("latin-1")
-        if text[start - 1 : start] == b":" or text[end : end + 1] == b":" or not (len(name.partition(":")[0]) == 4 or name[0] == ":"):
-            return None  # the scopes that are mapped have four digits in their first group: no time, no C++ name
-        return self._remember(self._addresses.v6(name), name).encode()
-
-    def _mac(self, text: bytes, start: int, end: int) -> bytes | None:
-        name = text[start:end].decode("latin-1")
-        beside = text[start - 1 : start] + text[end : end + 1]
-        if (len(name) + 1) // 3 not in {6, 20} or b":" in beside or b"-" in beside:
-            return None
-        return self._remember(self._addresses.mac(name), name).encode()
+def key(state_dir: Path) -> bytes:
+    """Return this box's key, made at the first call. Raises `OutputUnwritable` when it cannot be kept."""
+    path = files.private_dir(state_dir) / KEY_NAME
+    with suppress(FileNotFoundError):
+        found = _read(path, KEY_BYTES + 1)
+        if len(found) == KEY_BYTES:
+            return found
+        raise OutputUnwritable(f"{path} is no key of pseudonyms", next=f"move it away: mv {path} {path}.broken")
+    fresh = secrets.token_bytes(KEY_BYTES)
+    _create(path, fresh)
+    return _read(path, KEY_BYTES)
 
 
-_Handler = Callable[[Pseudonyms, bytes, int, int], bytes | None]
-_FORMS: tuple[tuple[re.Pattern[bytes], _Handler], ...] = tuple((re.compile(form, re.IGNORECASE), handler) for form, handler in (
-    (_V4, Pseudonyms._ipv4), (_SYSLOG, Pseudonyms._header), (_ISO_LOG, Pseudonyms._header), (_MAIL, Pseudonyms._mail),
-    (_HOME, Pseudonyms._home), (_SERIAL, Pseudonyms._serial_number), (_MAC, Pseudonyms._mac), (_V6, Pseudonyms._ipv6)))
+def _create(path: Path, data: bytes) -> None:
+    """Give `path` its content once: of two runs that start together, both use the first one's key."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    files.write_private(temporary, data)
+    try:
+        with suppress(FileExistsError):
+            os.link(temporary, path)
+    except OSError as error:
+        raise files.cannot_write(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
-def _names(hosts: Iterable[str], users: Iterable[str], serials: Iterable[str]) -> dict[str, list[str]]:
-    """Return the names that are replaced wherever they stand: long enough, and no words of every log."""
-    own = {name.lower() for host in hosts for name in (host, host.partition(".")[0]) if name}
-    return {
-        "host": sorted((n for n in own if n not in KEPT_HOSTS and len(n) >= SHORTEST and not n.isdigit()), key=len, reverse=True),
-        "user": sorted((n for n in set(users) if n.lower() not in KEPT_USERS | own and len(n) >= SHORTEST), key=len, reverse=True),
-        "serial": sorted((n for n in set(serials) if len(n) >= 6 and not _NO_SERIAL.fullmatch(n.encode())), key=len, reverse=True),
-    }
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        with files.open_regular(path) as stream:
+            return stream.read(limit)
+    except PermissionError as error:
+        raise PermissionNeeded(f"{path} cannot be read by this user", next="run it as the user who made the bundle (sudo)") from error
+    except files.NotReadable as error:
+        raise OutputUnwritable(str(error)) from error
 
 
-def _pattern(names: Mapping[str, list[str]]) -> bytes:
-    parts = [rb"(?m:^" + _SYSLOG + rb")", rb"(?m:^" + _ISO_LOG + rb")", _MAIL + rb"\b"]
-    domains = sorted({host.partition(".")[2] for host in names["host"] if "." in host}, key=len, reverse=True)
-    parts += [rb"\b(?:[\w-]+\.)+" + re2.escape(domain.encode()) + rb"\b" for domain in domains if "." in domain]
-    parts += [rb"\b" + re2.escape(name.encode()) + rb"\b" for group in names.values() for name in group]
-    parts += [_HOME, rb"\b" + _SERIAL, *(rb"\b(?:" + form + rb")\b" for form in (_MAC, _V4)), _V6]
-    return b"(?:" + b"|".join(parts) + b")"
+def load(state_dir: Path) -> dict[str, str]:
+    """Return what the pseudonyms of this box stand for; empty when none were made, or the file is damaged."""
+    try:
+        data = json.loads(_read(state_dir / PAIRS_NAME, PAIRS_BYTES))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return {str(name): str(meaning) for name, meaning in data.items()} if isinstance(data, dict) else {}
 
 
-_STAND_IN = re.compile(r"(?:host|user|serial)-[0-9a-f]{10}|domain-[0-9a-f]{10}\.invalid|[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,}(?:\d{1,3}\.[\d.]+)?"
-                       r"|[0-9a-f]{2}(?:-[0-9a-f]{2}){5}|\b\d{1,3}(?:\.\d{1,3}){3}\b", re.IGNORECASE)
+def save(state_dir: Path, pairs: Mapping[str, str]) -> None:
+    """Add `pairs` (stand-in to original) to those kept, atomically. Raises `OutputUnwritable`."""
+    if not pairs:
+        return
+    folder = files.private_dir(state_dir)
+    with _lock(folder / LOCK_NAME):
+        known = load(folder)
+        if not pairs.items() <= known.items():
+            files.write_private(folder / PAIRS_NAME, json.dumps(known | dict(pairs), indent=0, sort_keys=True).encode())
 
 
-def reveal(text: str, pairs: Mapping[str, str]) -> str:
-    """Return `text` with the stand-ins of `pairs` replaced by what they stand for."""
-    def original(found: re.Match[str]) -> str:
-        return pairs.get(found[0]) or pairs.get(found[0].lower()) or found[0]
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Wait for the other run that saves now (flock(2)); its work is a few milliseconds."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise files.cannot_write(path, error) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
-    return _STAND_IN.sub(original, text)
+
+def own_names(root: Path | None = None) -> tuple[set[str], set[str]]:
+    """Return this box's host names (uname, /etc/hostname, /etc/hosts) and the people in /etc/passwd."""
+    hosts = set() if root else {platform.node()}
+    hosts |= {word for word in _text(root, "/etc/hostname").split()[:1]}
+    for line in _text(root, "/etc/hosts").splitlines():
+        words = line.partition("#")[0].split()
+        hosts.update(words[1:])
+    users = set()
+    for line in _text(root, "/etc/passwd").splitlines():
+        fields = line.split(":")
+        if len(fields) == 7 and fields[2].isdigit() and LOWEST_UID <= int(fields[2]) < HIGHEST_UID:
+            users.add(fields[0])
+    return {host for host in hosts if _NAME.fullmatch(host)}, users
 
 
+def _text(root: Path | None, path: str) -> str:
+    with suppress(OSError, files.NotReadable), files.open_regular(files.rooted(root, path)) as stream:
+        return stream.read(1 << 20).decode("utf-8", "replace")
+    return ""
+
+
+def of_box(state_dir: Path, root: Path | None = None) -> Pseudonyms:
+    """Return the pseudonyms of this box. Raises `OutputUnwritable` when its key cannot be kept."""
+    hosts, users = own_names(root)
+    return Pseudonyms(key(state_dir), hosts=hosts, users=users)

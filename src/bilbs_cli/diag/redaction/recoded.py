@@ -79,12 +79,17 @@ def _byte(found: re.Match[bytes]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a line that holds other text: `content`, and how to write it again when it was redacted."""
+    """A part of a line that holds other text: the bytes in it, and how to write them again when they were redacted."""
 
     start: int
     end: int
-    content: bytes
+    raw: bytes
     encode: Callable[[bytes], bytes]
+
+    @property
+    def content(self) -> bytes:
+        """Return the bytes for reading: the NULs between the words of a command line become blanks."""
+        return self.raw.replace(b"\0", b" ")
 
     def span(self, redacted: bytes, rule: str) -> Span:
         """Return the span that puts the redacted content in place."""
@@ -101,8 +106,7 @@ def pieces(text: bytes, begin: int) -> Iterator[Piece]:
     if b"=" in text:
         for found in _HEX_RE.finditer(text, begin):
             if len(found[1]) % 2 == 0:
-                content = bytes.fromhex(found[1].decode()).replace(b"\0", b" ")
-                yield Piece(*found.span(1), content, _as_hex)
+                yield Piece(*found.span(1), bytes.fromhex(found[1].decode()), _as_hex)
     if b"eyJ" in text:
         yield from _objects(text, begin)
 
@@ -122,4 +126,4 @@ def _as_numbers(content: bytes) -> bytes:
 
 
 def _as_hex(content: bytes) -> bytes:
-    return content.replace(b" ", b"\0").hex().upper().encode()
+    return content.hex().upper().encode()

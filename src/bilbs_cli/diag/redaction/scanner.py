@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ LOOSE = 6  # the filter counts no further: `{36}` becomes `{6,}`, which matches 
 _COUNT = re.compile(rb"\{(\d+)(?:,\d*)?\}")
 FILTER_MEM = 24 << 20  # of the filter's automaton; beyond it RE2 starts its cache anew
 _ENCODED = rb"%(?:25)*(?:22|27|3[ad]|5[bd])|&(?:quot|apos|lt|gt|#\d+|#x[0-9a-f]+);|\\+u00[0-9a-f]{2}|\\x[0-9a-f]{2}"
+_MASK = re.compile(rb"\[REDACTED:[a-z0-9-]{1,60}\]")
 DEPTH = 3
 
 
@@ -34,8 +35,9 @@ class Scanner:
         patterns = [*assigned.TRIGGERS, *BLOCK_TRIGGERS, *recoded.TRIGGERS, *(rule.pattern for rule in pack)]
         patterns += [self._literals.pattern] if self._literals else []  # escaped: no count in it is loosened
         self.filter = _any_of(patterns, max_mem=FILTER_MEM)
-        self._names = _any_of(assigned.TRIGGERS)
+        self._forms = _any_of(assigned.FORMS)
         self._codes = compiled(_ENCODED, capture=False)
+        self._rare = _any_of([*BLOCK_TRIGGERS, *recoded.TRIGGERS, _ENCODED])
         self._known = compiled(self._literals.pattern, capture=False) if self._literals else None
         self.version = _version(pack)
 
@@ -48,15 +50,19 @@ class Scanner:
         self._tree.apply(text, begin, found)
         if self._known is not None:
             self._apply_known(text, begin, found)
-        find_blocks(text, begin, found)
-        if self._names.search(text, begin) is not None:
+        if self._forms.search(text, begin) is not None:
             assigned.find_elements(text, begin, found)
             assigned.find_options(text, begin, found)
             assigned.find_named(text, begin, found)
-            assigned.find_assigned(text, begin, found)
-        if depth < DEPTH:
-            self._encoded(text, begin, depth, found)
+            assigned.find_settings(text, begin, found)
+        assigned.find_assigned(text, begin, found)
+        if self._rare.search(text, begin) is not None:
+            find_blocks(text, begin, found)
+            if depth < DEPTH:
+                self._encoded(text, begin, depth, found)
         found.spans = merged(found.spans, self._rank) if len(found.spans) > 1 else found.spans
+        if found.spans and b"[REDACTED:" in text:
+            found.spans = merged(_fresh(text, found.spans), self._rank)
         return found
 
     def _apply_known(self, text: bytes, begin: int, found: Found) -> None:
@@ -71,7 +77,7 @@ class Scanner:
         for piece in recoded.pieces(text, begin):
             inner = self.scan(piece.content, 0, depth + 1)
             if inner.spans:
-                found.spans.append(piece.span(applied(piece.content, inner.spans), inner.spans[0].rule))
+                found.spans.append(piece.span(applied(piece.raw, inner.spans), inner.spans[0].rule))
 
 
 class _Leaf:
@@ -116,6 +122,22 @@ def _any_of(patterns: Sequence[bytes], max_mem: int = 8 << 20) -> Any:
 
 def _loosened(count: re.Match[bytes]) -> bytes:
     return b"{%d,}" % min(int(count[1]), LOOSE)
+
+
+def _fresh(text: bytes, spans: list[Span]) -> Iterator[Span]:
+    """Yield the spans that hold more than masks: what was redacted once stays as it is."""
+    masks = [match.span() for match in _MASK.finditer(text)]
+    for span in spans:
+        touched = [(start, end) for start, end in masks if start < span.end and span.start < end]
+        if not touched:
+            yield span
+            continue
+        rest, at = b"", span.start
+        for start, end in touched:
+            rest, at = rest + text[at : max(start, at)], end
+        rest += text[at : max(span.end, at)]
+        if rest.strip(b"[]{}()<>:;,.'\"\\ \t\r=&|"):
+            yield replace(span, start=min(span.start, touched[0][0]), end=max(span.end, touched[-1][1]))
 
 
 def merged(spans: Iterable[Span], rank: dict[str, int]) -> list[Span]:

@@ -15,7 +15,7 @@ from bilbs_cli import files
 from bilbs_cli.diag.redaction.engine import Redactor, Stream
 from bilbs_cli.diag.redaction.forms import TEXT
 from bilbs_cli.diag.redaction.keys import Kind, kind_of
-from bilbs_cli.diag.redaction.literals import MINIMUM, weak
+from bilbs_cli.diag.redaction.literals import weak
 from bilbs_cli.diag.redaction.rule import Span
 
 FILE_BYTES = 256 << 10
@@ -53,9 +53,9 @@ def known_secrets(*, root: Path | None = None, env: Mapping[str, str] | None = N
     """Return the secrets of this host by the name of their source; each of 8 bytes at least and no everyday word.
 
     `root` is a mounted system to look in instead of `/`, `env` the environment, `homes` absolute home folders, `given`
-    secrets that are known already (a BMC's password), kept whatever they look like. Absent and unreadable files are left out.
+    secrets that are known already (a BMC's password). Absent and unreadable files are left out.
     """
-    found = {name: secret for name, secret in (given or {}).items() if len(secret) >= MINIMUM}
+    found = {name: secret for name, secret in (given or {}).items() if not weak(secret)}
     everything = (*_environment(env or {}), *_files(root, tuple(homes)))
     for name, secret in everything:
         clean = secret.strip()

@@ -20,6 +20,7 @@ MULTI_LINE = 64  # lines of one quoted or block value
 _END = re.compile(rb"-{4,5}[ ]?END [A-Z0-9 ]{1,40}-{4,5}")
 _PEM_HEADER = re.compile(rb"[ \t]*(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset|MessageID|Subject|x-[\w-]+):.*")
 _RUN = re.compile(rb"[A-Za-z0-9+/=_-]{16,}")
+_TAIL = re.compile(rb"(?:^|[ \t\"'])([A-Za-z0-9+/]{4,}={0,2})[ \t\"',\\]*\r?$")
 _PURE = re.compile(rb"[ \t#>\"'+]*([A-Za-z0-9+/=]+)(?:\\r)?(?:\\n)?[ \t\"'+,;\\]*\r?")
 _RECORD = re.compile(  # the beginning of another record: a date, a kernel time stamp, a key, the end of a structure
     rb"[ \t]*(?:[A-Z][a-z]{2} [ \d]\d \d\d:|\d{4}-\d\d-\d\d|\[[ ]*\d+\.\d+\]|[IWEF]\d{4} |\[\d|<\d+>|[\"']?[\w.-]+[\"']?[ \t]*[:=]"
@@ -86,10 +87,9 @@ class Block:
         pure = _PURE.fullmatch(line)
         if pure:
             return (Span(pure.start(1), pure.end(1), self.rule, pure.start(1)),)
-        token = line.rstrip(b"\r \t\"',\\").rsplit(None, 1)[-1:] or [b""]
-        start = line.rfind(token[0])
-        if self.tagged and re.fullmatch(rb"[A-Za-z0-9+/]+={0,2}", token[0]):
-            return (Span(start, start + len(token[0]), self.rule, start),)
+        tail = _TAIL.search(line)
+        if self.tagged and tail:
+            return (Span(*tail.span(1), self.rule, tail.start(1)),)
         return tuple(Span(*run.span(), self.rule, run.start()) for run in _RUN.finditer(line) if _like_key_body(run[0]))
 
 

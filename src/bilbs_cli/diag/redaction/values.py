@@ -54,8 +54,10 @@ class Value:
         return Edge(self.quote.mark, self.quote.level) if self.quote else TOKEN
 
 
-def closing(text: bytes, start: int, mark: bytes, level: int) -> int:
+def closing(text: bytes, start: int, mark: bytes, level: int, floor: int | None = None) -> int:
     """Return where the string ends that was opened by `mark` behind `level` backslashes, -1 when it is left open.
+
+    The search begins at `start`; backslashes count from `floor` on (None: from `start`).
 
     With JSON in JSON each level doubles the backslashes: a quote closes when its run of them is `level` modulo twice
     `level` plus one; fewer than `level` close an outer string, and this one with it.
@@ -63,7 +65,7 @@ def closing(text: bytes, start: int, mark: bytes, level: int) -> int:
     at = text.find(mark, start)
     while at >= 0:
         run = at
-        while run > start and text[run - 1] == 0x5C:
+        while run > (start if floor is None else floor) and text[run - 1] == 0x5C:
             run -= 1
         count = at - run
         if count < level:

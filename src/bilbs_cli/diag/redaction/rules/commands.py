@@ -33,7 +33,7 @@ COMMANDS = (
     Rule("ipmitool-argument", "BMC password argument",
         rb"\b(?:ipmitool|ipmicfg\S*|ipmiutil|smcipmitool|sum|ilorest|hponcfg|onecli|syscfg)"
         + _REST
-        + rb"-(?:P|Y|k|y)"
+        + rb"(?-i:-(?:P|Y|k|y))"
         + _NEXT
         + rb"?"
         + _ARG,
@@ -151,10 +151,8 @@ COMMANDS = (
         keeps=("vault login -method=oidc",)),
     Rule("audit-arguments", "password argument in an audit record",
         rb"\ba\d+=\"-?-(?:password|passwd|pass|token|secret|api-?key|passphrase|P|p|pw|w"
-        rb"|auth-token)\"[ \t]+a\d+=\"([^\"]+)\"|\ba0=\"(?:\S*/)?(?:mysql\w*|mariadb\S*"
-        rb"|sshpass)\".*?\ba\d+=\"-p([^\"]+)\"",
-        leaks=("type=EXECVE msg=audit(1.2:3): argc=3 a0=\"x\" a1=\"--password\" a2=\"«hunter2-fake»\"",
-               "type=EXECVE msg=audit(1.2:3): argc=2 a0=\"mysql\" a1=\"-p«hunter2-fake»\""),
+        rb"|auth-token)\"[ \t]+a\d+=\"([^\"]+)\"",
+        leaks=("type=EXECVE msg=audit(1.2:3): argc=3 a0=\"x\" a1=\"--password\" a2=\"«hunter2-fake»\"",),
         keeps=("type=EXECVE msg=audit(1.2:3): argc=2 a0=\"mkdir\" a1=\"-p\" a2=\"/var/x\"",),
         check=_not_a_path),
 )

@@ -48,7 +48,7 @@ HASHES = (
         check=_mixed),
     Rule("ntlm-hash", "LM and NT hashes",
         rb":\d+:([0-9a-f]{32}:[0-9a-f]{32}):|\b(aad3b435b51404ee[0-9a-f]{16}:[0-9a-f]{32})\b"
-        rb"|^[\w.$-]+:\d+:(X{32}|[0-9A-F]{32}):(?:[0-9A-F]{32}):|\b(?:nt|lm"
+        rb"|^[\w.$-]+:\d+:((?:X{32}|[0-9A-F]{32}):[0-9A-F]{32}):|\b(?:nt|lm"
         rb"|ntlm)[ _-]?hash\W{1,4}([0-9a-f]{32})\b|\b(?:ntlm|nt)[ \t]*[:=][ \t]*([0-9a-f]{32})\b",
         leaks=("Administrator:500:«<32h>:<32h>»:::", "nthash: «<32h>»", "NTLM : «<32h>»")),
     Rule("netntlm", "NetNTLM challenge and response",

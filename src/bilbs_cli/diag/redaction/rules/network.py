@@ -41,12 +41,8 @@ NETWORK = (
         leaks=("createUser bob SHA \"«authfake12»\" AES «privfake34»",
                "createUser -e 0x80 bob MD5 «authfake12» DES")),
     Rule("snmp-command", "SNMP secrets on a command line",
-        rb"\bsnmp(?:b?walk|b?get\w*|set|trap|inform|status|table|df|translate|netstat|test|d)\b[^"
-        rb"|\n]*?[ \t]-(?:c|A|X|3[mMkK])[ \t]*"
-        + _WORD
-        + rb"(?:(?:[ \t]+-x[ \t]+\S+|[ \t]+-[la][ \t]+\S+)*[ \t]+-[AX][ \t]*"
-        + _WORD
-        + rb")?",
+        rb"\bsnmp\w*\b[^|\n]*?[ \t](?-i:-c|-A|-X|-3[mMkK])[ \t]*" + _WORD
+        + rb"(?:(?:[ \t]+(?-i:-[xlaun])[ \t]+\S+)*[ \t]+(?-i:-[AX])[ \t]*" + _WORD + rb")?",
         leaks=("snmpwalk -v2c -c «pubfake1» 10.0.0.1",
                "snmpget -v3 -u bob -l authPriv -a SHA -A «authfake12» -x AES -X «privfake34» host")),
     Rule("router-snmp", "SNMP community in a switch or router",

@@ -27,21 +27,21 @@ RECORDS = (
         + _WORD,
         leaks=("machine api.wandb.ai login user password «<40h>»", "default login a password «hunter2-fake»"),
         check=_secret),
+    Rule("password-directive", "a directive of a service that takes a password",
+        rb"^[ \t]*(?:bindpw|rootpw|rootbindpw|requirepass|masterauth|auth[_-]pass|adminpw|authtok|ldap_default_authtok"
+        rb"|sslpassword|bind_?passwd?|keyphrase)[ \t]+" + _WORD + rb"[ \t]*[;,]?\r?$",
+        leaks=("bindpw «ldapfake12»", "requirepass «redisfake1»", "rootpw «{x}fake123»", "\tauth_pass «vrrpfake»"),
+        keeps=("bindpw none",),
+        check=_secret),
     Rule("password-line", "a line that is a keyword and a secret",
-        rb"^[ \t]*(?:set[ \t]+)?(?:password|passwd|pass|secret|passphrase|bindpw|rootpw|rootbindpw"
-        rb"|requirepass|masterauth|masteruser|auth[_-]?pass|adminpw|authtok|ldap_default_authtok|sslpassword"
-        rb"|bind_?passwd?|keyphrase|psk)[ \t]+"
-        + _WORD
-        + rb"[ \t]*[;,]?\r?$",
-        leaks=("    password «hunter2-fake»", "bindpw «ldapfake12»", "requirepass «redisfake1»",
-               "rootpw «{x}fake123»", "\tauth_pass «vrrpfake»"),
+        rb"^[ \t]*(?:set[ \t]+)?(?:password|passwd|pass|secret|passphrase|psk)[ \t]+" + _WORD + rb"[ \t]*[;,]?\r?$",
+        leaks=("    password «hunter2-fake»", "secret «12345678»"),
         keeps=("password required", "password    [success=1 default=ignore]", "pass through", "secret -",
                "password-auth substack"),
-        check=lambda v: _secret(v) and not v.isalpha() or len(v) > 11),
+        check=lambda v: _secret(v) and (not v.isalpha() or len(v) > 11)),
     Rule("password-is", "a password that prose tells",
-        rb"\b(?:password|passwd|passphrase|passcode|secret|token|api key|psk|pin)[ \t]+(?:is|was|=|set to"
-        rb"|changed to|will be|now)[ \t]*:?[ \t]+"
-        + _WORD,
+        rb"\b(?:password|passwd|passphrase|passcode|secret|token|api key|psk|pin)[ \t]+"
+        rb"(?:(?:is|was|has been|will be|now|=)[ \t]+)?(?:(?:set|changed|reset)[ \t]+to|is|was|now|=)[ \t]*:?[ \t]+" + _WORD,
         leaks=("the password is «hunter2-fake»", "root password was set to «hunter2-fake»",
                "new password is \"«hunter2-fake»\""),
         keeps=("password is incorrect", "token is expired", "the secret is not found", "password was changed",
@@ -82,7 +82,7 @@ RECORDS = (
         rb"(?:^|[\s\"'])(?-i:AUTH)[\"']?[ \t]+(?:[\"']?default[\"']?[ \t]+)?[\"']?([^\s\"']{6,})[\"']?\r?$"
         rb"|\bconfig[ \t]+set[ \t]+(?:requirepass|masterauth)[ \t]+"
         + _WORD
-        + rb"|(?-i:\bACL[ \t]+SETUSER\b.*?[ \t]>)([^\s\"']+)",
+        + rb"|(?:(?-i:\bACL[ \t]+SETUSER)\b|^user[ \t]+\S+[ \t]).*?[ \t]>([^\s\"']+)",
         leaks=("127.0.0.1:6379> AUTH «hunter2-fake»", "ACL SETUSER bob on >«hunter2-fake» ~*"),
         keeps=("SMTP AUTH required", "AUTH LOGIN PLAIN"),
         check=lambda v: _secret(v) and not v.isalpha()),
@@ -93,7 +93,7 @@ RECORDS = (
         keeps=("\"auth\": \"required\"",),
         check=lambda v: _secret(v) and len(v) >= 8 and not v.isalpha()),
     Rule("kubeconfig-key", "client key in a kubeconfig",
-        rb"\b(?:client-key-data|clientKeyData|tls\.key|ssh-privatekey|ca\.key|\.dockerconfigjson"
+        rb"(?:\b(?:client-key-data|clientKeyData|tls\.key|ssh-privatekey|ca\.key)|\.dockerconfigjson"
         rb"|\.dockercfg)\\*[\"']?[ \t]*:[ \t]*\\*[\"']?([A-Za-z0-9+/=]{16,})",
         leaks=("    client-key-data: «<80>=»", "  tls.key: «<64>»", "  .dockerconfigjson: «<60>»")),
     Rule("unit-credential", "credential in a systemd unit",

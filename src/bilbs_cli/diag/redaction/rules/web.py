@@ -8,6 +8,7 @@ from bilbs_cli.diag.redaction.allowed import is_plain_word, is_state, looks_rand
 from bilbs_cli.diag.redaction.rule import Rule
 
 _SCHEMES = rb"(?:basic|bearer|token|bot|negotiate|ntlm|apikey|api-key|key|sso-key|ssws|geniekey|kerberos|zoho-oauthtoken|x-api-key)"
+_LISTS = rb"(?:digest|oauth|aws4-hmac-sha256|hawk|signature|sharedaccesssignature|sharedkey(?:lite)?|goog4-rsa-sha256)[ \t]+"
 _QUOTE = rb"(?:\\*[\"'])?"
 _GAP = rb"\\*[\"'\])]*[ \t]*(?:=>|[:=,])[ \t]*(?:\[[ \t]*)?(?:[bu]?\\*[\"'])?"
 
@@ -38,12 +39,11 @@ def _signature(value: bytes) -> bool:
 
 WEB = (
     Rule("http-authorization-list", "Digest, OAuth and signature headers",
-        rb"authorization"
-        + _GAP
-        + rb"(?:digest|oauth|aws4-hmac-sha256|hawk|signature|sharedaccesssignature|sharedkey(?:lite)?"
-        rb"|goog4-rsa-sha256)[ \t]+"
-        rb"(.*?)(?:(?:\\*[\"'])?(?:[\]})]+[,;]?)?\r?$|\\*[\"'][ \t]*(?:[,;\])}]|-H |-X |http|\\$))",
-        leaks=("Authorization: Digest «username=\"bob\", nonce=\"<32h>\", response=\"<32h>\"»",
+        rb"'(?:proxy-)?authorization[ \t]*:[ \t]*" + _LISTS + rb"([^']*)"
+        rb"|\"(?:proxy-)?authorization[ \t]*:[ \t]*" + _LISTS + rb"((?:[^\"\\]|\\.)*)"
+        rb"|authorization(?:\\*[\"'\])])*[ \t]*(?:=>|[:=,])[ \t]*\[?[bu]?"
+        rb"(?:'" + _LISTS + rb"([^']*)|\"" + _LISTS + rb"((?:[^\"\\]|\\.)*)|" + _LISTS + rb"(.*))",
+        leaks=("Authorization: Digest «username=\"bob\", nonce=\"<32h>\", response=\"<32h>\"»", "-H 'Authorization: Digest «a=\"<32h>\"»' https://x",
                "Authorization: AWS4-HMAC-SHA256 «Credential=<20u>/20261121/us-east-1/s3/aws4_request, "
                "Signature=<64h>»")),
     Rule("http-authorization", "Authorization header",
@@ -85,6 +85,9 @@ WEB = (
         rb"\b(?:jsessionid|phpsessid|asp\.net_sessionid|connect\.sid|laravel_session|sessionid|csrftoken"
         rb"|_gh_sess|sails\.sid)=([^\s;&\"']{8,})",
         leaks=("GET / PHPSESSID=«<26l>»",)),
+    Rule("sentry-secret", "secret part of a Sentry DSN",
+        rb"://[0-9a-f]{32}:([0-9a-f]{32})@",
+        leaks=("https://<32h>:«<32h>»@sentry.local/2",)),
     Rule("url-password", "password in a URL",
         rb"://[^\s/?#:@\"'<>\\]*:([^\s\"'<>/?#]+)@[\w.\[%-]",
         leaks=("postgres://svc:«hunter2-fake»@db.local/x", "redis://:«<16>»@cache:6379/0",
@@ -101,9 +104,6 @@ WEB = (
         leaks=("https://«<32h>»@o1.ingest.sentry.io/42", "git clone https://«a1<30>»@host/x.git"),
         keeps=("https://deploy-user@host/x",),
         check=looks_random),
-    Rule("sentry-secret", "secret part of a Sentry DSN",
-        rb"://[0-9a-f]{32}:([0-9a-f]{32})@",
-        leaks=("https://<32h>:«<32h>»@sentry.local/2",)),
     Rule("dsn-password", "password in a driver's DSN",
         rb"[^\s:/@\"'=]{1,64}:([^\s\"'@/]+)@(?:tcp|unix|udp|tcp6)\(",
         leaks=("dsn svc:«<14>»@tcp(10.0.0.5:3306)/app",)),
@@ -111,6 +111,10 @@ WEB = (
         rb"\b(?:jdbc:oracle:\w+:|sqlplus[ \t]+(?:-\w+[ \t]+)*|sqlldr[ \t]+|expdp[ \t]+|impdp[ \t]+"
         rb"|rman[ \t]+target[ \t]+)[\w.$-]+/([^\s@\"']+)@?",
         leaks=("jdbc:oracle:thin:scott/«<10>»@//db:1521/x", "sqlplus -s app/«<12>»@ORCL")),
+    Rule("sas-signature", "Azure shared access signature",
+        rb"\bsharedaccesssignature[ =:].*?\bsig=([^\s&\"';]+)|\b(?:se|sp|sr|sv"
+        rb"|skn)=[^\s&\"']+&(?:[^\s\"']*&)?sig=([^\s&\"';]+)",
+        leaks=("SharedAccessSignature sr=x&sig=«<43>%3d»&se=1&skn=k",)),
     Rule("signed-url", "signature of a pre-signed URL",
         rb"[?&;](?:amp;)?(?:x-(?:amz|goog|oss|cos|obs)-(?:signature|credential|security-token)|sig|signature"
         rb"|awsaccesskeyid|googleaccessid|ossaccesskeyid"
@@ -120,10 +124,6 @@ WEB = (
                "https://a.blob.core.windows.net/c?sv=2022&sig=«<43b>%3D»"),
         keeps=("?sort=asc&policy=none",),
         check=_signature),
-    Rule("sas-signature", "Azure shared access signature",
-        rb"\bsharedaccesssignature[ =:].*?\bsig=([^\s&\"';]+)|\b(?:se|sp|sr|sv"
-        rb"|skn)=[^\s&\"']+&(?:[^\s\"']*&)?sig=([^\s&\"';]+)",
-        leaks=("SharedAccessSignature sr=x&sig=«<43>%3d»&se=1&skn=k",)),
     Rule("url-key", "key or code in a query",
         rb"[?&](?:amp;)?(?:key|apikey|auth|access|jwt|session|sid|code|otp|pass|pw|passwd)=([^\s&\"'<>#]{8,})",
         leaks=("GET /maps?v=2&key=«a1<30>»",),
