@@ -9,11 +9,17 @@ as_root() {
     else say "bilbs: this needs root: $*"; exit 77; fi
 }
 
+# Run a command whose output matters only when it fails.
+quietly() {
+    log=$(mktemp)
+    if "$@" >"$log" 2>&1; then rm -f "$log"; else cat "$log" >&2; rm -f "$log"; exit 1; fi
+}
+
 apt_install() {
     command -v apt-get >/dev/null 2>&1 || { say "bilbs: please install by hand (no apt here): $*"; exit 1; }
     say "installing: $*"
-    as_root apt-get update -qq >&2
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
+    quietly as_root apt-get update
+    quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
 }
 
 good_python() {

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,10 @@ def program(folder: Path, text: str) -> str:
     return str(path)
 
 
+def ask(job: Job, tool: str, timeout_s: float) -> None:
+    job.command([tool], "tool.txt", timeout_s=timeout_s)
+
+
 def alive(pid: int) -> bool:
     """Say whether a process runs: not gone, and not a zombie that its new parent has yet to reap."""
     try:
@@ -107,7 +112,7 @@ def test_a_second_try_gives_the_values_of_the_first() -> None:
         count = job.read(("count",), lambda: 3)
         job.read(("hung",), forever, timeout_s=0.3)
         for index in range(count):
-            job.read(("gpu", str(index)), lambda index=index: index * 10)
+            job.read(("gpu", str(index)), partial(int.__mul__, index, 10))
 
     ended = run_all(collector(collect))
     assert [model.value(ended.sink.facts, "probe", "gpu", str(index)) for index in range(3)] == [0, 10, 20]
@@ -149,7 +154,7 @@ def test_the_deadline_ends_everything_and_names_what_ran_and_what_waited() -> No
 
 def test_a_program_that_ignores_term_is_killed_and_its_output_kept(tmp_path: Path) -> None:
     tool = program(tmp_path, 'trap "" TERM; echo before; while :; do sleep 1; done')
-    ended = run_all(collector(lambda job: job.command([tool], "tool.txt", timeout_s=0.5) and None))
+    ended = run_all(collector(lambda job: ask(job, tool, 0.5)))
     item = ended.sink.items["probe/tool.txt"]
     assert item.status is Status.TIMEOUT
     assert item.truncated
@@ -160,7 +165,7 @@ def test_a_program_that_ignores_term_is_killed_and_its_output_kept(tmp_path: Pat
 def test_programs_of_a_child_that_is_ended_are_ended_too(tmp_path: Path) -> None:
     marker = tmp_path / "pid"
     tool = program(tmp_path, f'trap "" TERM; echo $$ > {marker}; while :; do sleep 0.1; done')
-    run_all(collector(lambda job: job.command([tool], "tool.txt", timeout_s=60) and None), deadline_s=1.0)
+    run_all(collector(lambda job: ask(job, tool, 60)), deadline_s=1.0)
     assert not alive(int(marker.read_text()))
 
 
@@ -176,8 +181,8 @@ def test_a_bug_in_a_collector_is_named_and_keeps_what_was_read() -> None:
 
 
 def test_a_missing_program_is_unavailable_and_no_failure() -> None:
-    ended = run_all(collector(lambda job: job.command(["no-such-program-at-all"], "x.txt") and None))
-    assert ended.sink.items["probe/x.txt"].status is Status.UNAVAILABLE
+    ended = run_all(collector(lambda job: ask(job, "no-such-program-at-all", 5)))
+    assert ended.sink.items["probe/tool.txt"].status is Status.UNAVAILABLE
     assert ended.results["probe"].status is Status.UNAVAILABLE
     assert "no-such-program-at-all is not installed" in str(ended.results["probe"].reason)
 

@@ -121,7 +121,8 @@ class Collector:
     """One line of the tuple in `collectors/__init__.py`.
 
     `folder` is its place in the bundle; `timeout_s` its whole budget; `reads` what it reads, for `bilbs diag list`;
-    `idle` says that it waits for hardware rather than using the processor, so it runs beside the others.
+    `idle` says that it waits for hardware rather than using the processor, so it runs beside the others; `obstacle` says
+    why it has nothing to read here (None: it has), without touching hardware.
     """
 
     name: str
@@ -131,5 +132,4 @@ class Collector:
     collect: Callable[[Job], None]
     reads: tuple[str, ...] = ()
     idle: bool = False
-    live_only: bool = False
-    profiles: tuple[Profile, ...] = tuple(Profile)
+    obstacle: Callable[[Options], str | None] = lambda _: None

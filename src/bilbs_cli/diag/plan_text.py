@@ -11,7 +11,7 @@ from bilbs_cli import terminal
 from bilbs_cli.diag.bundle.frames import Compression, Frame
 from bilbs_cli.diag.bundle.manifest import Item
 from bilbs_cli.diag.collect import Run
-from bilbs_cli.diag.job import Collector
+from bilbs_cli.diag.job import Collector, Options
 from bilbs_cli.diag.model import Status
 from bilbs_cli.diag.redaction import Redactor
 from bilbs_cli.quantities import show_size
@@ -82,16 +82,23 @@ def _show(request: Request, items: Sequence[Item], known: int) -> None:
 def list_collectors(request: Request) -> None:
     """Print the collectors: what each reads, and whether it can run here."""
     items, chosen = rehearse(request), request.collectors
+    states = {one.name: _state(one, request.options, items) for one in chosen}
     data = [{"name": one.name, "title": one.title, "reads": list(one.reads), "timeout_s": one.timeout_s,
-             "available": _state(one, items)[0], "why": _state(one, items)[1]} for one in chosen]
-    rows = [(one.name, state, one.title + (f" ({why})" if why else "")) for one in chosen for state, why in (_state(one, items),)]
+             "available": states[one.name][0], "why": states[one.name][1]} for one in chosen]
+    rows = [(one.name, states[one.name][0], f"{one.title}{_bracketed(states[one.name][1])}. " + "; ".join(one.reads)) for one in chosen]
     terminal.emit("diag.collectors", {"collectors": data}, text=lambda: terminal.table(("name", "here", "what"), rows))
     if sys.stdout.isatty() and not request.options.root:
         terminal.note("As root more can be read: sudo bilbs diag list")
 
 
-def _state(collector: Collector, items: Sequence[Item]) -> tuple[str, str]:
+def _bracketed(why: str) -> str:
+    return f" ({why})" if why else ""
+
+
+def _state(collector: Collector, options: Options, items: Sequence[Item]) -> tuple[str, str]:
     """Return yes, partly, no, and the first reason."""
+    if obstacle := collector.obstacle(options):
+        return "no", obstacle
     own = [item for item in items if item.collector == collector.name]
     bad = [item for item in own if item.status not in {Status.OK, Status.SKIPPED}]
     good = len(own) - len(bad)

@@ -130,12 +130,15 @@ def _clean_name(folder: Path, name: str, redactor: Redactor) -> Path:
     return Path(*(redactor.text(part).replace("/", "_") for part in (*folder.parts, name)))
 
 
-def _copy(source: IO[bytes], target: IO[bytes], redactor: Redactor, receipt: Receipt, name: str) -> None:
-    stream = redactor.stream()
+def _copy(source: IO[bytes], target: IO[bytes], redactor: Redactor, receipt: Receipt, name: str) -> int:
+    """Copy redacted; return how many bytes were read."""
+    stream, size = redactor.stream(), 0
     while data := source.read(CHUNK):
+        size += len(data)
         target.write(stream.feed(data))
     target.write(stream.finish())
-    receipt.add(name, stream.counts)
+    receipt.add(redactor.text(name), stream.counts)
+    return size
 
 
 class _Peeked:
@@ -155,6 +158,20 @@ class _Peeked:
             return data
         data, self._head = self._head[:size], self._head[size:]
         return data or self._source.read(size)
+
+
+class _Tail:
+    """A stream that remembers whether the last block read from it was the end of a tar archive: zeros."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source = source
+        self.ended = False
+
+    def read(self, size: int) -> bytes:
+        data = self._source.read(size)
+        if data:
+            self.ended = not any(data[-tarfile.BLOCKSIZE :])
+        return data
 
 
 def _tar_kind(source: _Peeked) -> str | None:
@@ -193,12 +210,14 @@ def _tarball(source: _Peeked, target: IO[bytes], kind: str, redactor: Redactor, 
     import zstandard
 
     with ExitStack() as stack:
-        plain, packed = _unpacking(source, kind, stack), _packing(target, kind, stack)
+        plain, packed = _Tail(_unpacking(source, kind, stack)), _packing(target, kind, stack)
         try:
-            with tarfile.open(fileobj=plain, mode="r|", errorlevel=1) as incoming, \
+            with tarfile.open(fileobj=cast("IO[bytes]", plain), mode="r|", errorlevel=1) as incoming, \
                     tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as outgoing:
                 for member in incoming:
                     _member(incoming, outgoing, member, redactor, result)
+                if not plain.ended:
+                    raise tarfile.ReadError("it ends without the end of a tar archive")
         except (tarfile.TarError, EOFError, zlib.error, zstandard.ZstdError, gzip.BadGzipFile) as error:
             raise VerificationFailed(f"the tarball is damaged: {error}", code="damaged-tarball") from error
 
@@ -235,9 +254,10 @@ def _member(incoming: tarfile.TarFile, outgoing: tarfile.TarFile, member: tarfil
         outgoing.addfile(member)
         return
     with tempfile.SpooledTemporaryFile(max_size=SPOOLED) as copy:  # a header has the size in front: redacted bytes only
-        _copy(content, cast("IO[bytes]", copy), redactor, result.receipt, name)
+        if _copy(content, cast("IO[bytes]", copy), redactor, result.receipt, name) != member.size:
+            raise tarfile.ReadError(f"{member.name!r} ends too early")
         member.size = copy.tell()
         member.type = tarfile.REGTYPE
-        member.sparse = None  # type: ignore[assignment] - holes were read as zeros
+        member.sparse = None
         copy.seek(0)
         outgoing.addfile(member, copy)

@@ -67,7 +67,8 @@ def _show(done: Redacted) -> None:
         terminal.note(summary)
         return
     size = f" ({show_size(done.path.stat().st_size)})" if done.path.is_file() else ""
-    terminal.emit("diag.redacted", data, text=lambda: (terminal.note(summary + size), terminal.out(str(done.path)))[0])
+    terminal.note(summary + size)
+    terminal.emit("diag.redacted", data, text=str(done.path))
 
 
 def reveal(source: str) -> None:

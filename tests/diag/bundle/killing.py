@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +30,23 @@ STEPS = (
 )
 
 
-def run_and_kill(work: Work, step: int, *, power: bool = True) -> tuple[list[str], int | None]:
+class Power(Enum):
+    """What happens to the machine at the moment of the kill.
+
+    `LOST`: what no fsync had made durable is gone, the end of files and names whose folder was not synced; what was
+    removed stays removed. `LOST_LATE`: the journal had reached the disk by itself, and lost ends of files are zeros.
+    """
+
+    STAYS = 1
+    LOST = 2
+    LOST_LATE = 3
+
+
+def run_and_kill(work: Work, step: int, *, power: Power = Power.STAYS) -> tuple[list[str], int | None]:
     """Run `work(report)` in a forked child that gets SIGKILL at its `step`-th call that touches the disk.
 
-    Every second write is cut in half by it. Without `power`, what no fsync had made durable is lost as well: the end of
-    files, and files whose folder was not synced; what was removed stays removed. Returns what the child reported
-    before, and None when it was killed, else how many such calls it made.
+    Every second write is cut in half by it. Returns what the child reported before, and None when it was killed, else
+    how many such calls it made.
     """
     reading, writing = os.pipe()
     pid = os.fork()
@@ -44,8 +57,8 @@ def run_and_kill(work: Work, step: int, *, power: bool = True) -> tuple[list[str
         lines = pipe.read().decode().splitlines()
     _, status = os.waitpid(pid, 0)
     for line in [line for line in lines if line.startswith(LOST)]:
-        size, path = line.removeprefix(LOST).split(" ", 1)
-        os.truncate(path, int(size)) if int(size) >= 0 else Path(path).unlink()
+        kept, path = line.removeprefix(LOST).split(" ", 1)
+        _lose(Path(path), int(kept), power)
     lines = [line for line in lines if not line.startswith(LOST)]
     if os.WIFSIGNALED(status):
         return lines, None
@@ -54,6 +67,16 @@ def run_and_kill(work: Work, step: int, *, power: bool = True) -> tuple[list[str
 
 
 LOST = "lost "
+
+
+def _lose(path: Path, kept: int, power: Power) -> None:
+    if kept < 0:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    elif path.exists() and not (power is Power.LOST_LATE and path.name.startswith("journal")):
+        size = path.stat().st_size
+        os.truncate(path, kept)
+        if power is Power.LOST_LATE:
+            os.truncate(path, size)
 
 
 @dataclass
@@ -79,18 +102,19 @@ class Cache:
             if call in {"fsync", "fdatasync"}:
                 self.durable[path] = info.st_size
 
+    def named(self, path: str) -> None:
+        """Follow a call that made a name."""
+        self.names.add(path)
+
     def lost(self) -> list[str]:
         """Return what is to be cut (to how many bytes) or removed (-1)."""
-        here = [path for path in self.written if Path(path).exists()]
-        cut = [
-            f"{LOST}{self.durable.get(path, 0)} {path}"
-            for path in here
-            if path not in self.names and self.durable.get(path, 0) < self.written[path]
+        cut = [path for path, size in self.written.items() if self.durable.get(path, 0) < size and Path(path).exists()]
+        return [f"{LOST}{self.durable.get(path, 0)} {path}" for path in cut] + [
+            f"{LOST}-1 {path}" for path in self.names if Path(path).exists()
         ]
-        return cut + [f"{LOST}-1 {path}" for path in here if path in self.names]
 
 
-def _be_child(work: Work, step: int, pipe: int, *, power: bool) -> None:
+def _be_child(work: Work, step: int, pipe: int, *, power: Power) -> None:
     count = 0
     write = os.write
     cache = Cache()
@@ -105,12 +129,14 @@ def _be_child(work: Work, step: int, pipe: int, *, power: bool) -> None:
             if count == step:
                 if name in {"write", "pwrite"} and step % 2:
                     real(args[0], args[1][: len(args[1]) // 2], *args[2:])
-                for line in [] if power else cache.lost():
+                for line in [] if power is Power.STAYS else cache.lost():
                     report(line)
                 os.kill(os.getpid(), signal.SIGKILL)
             done = real(*args, **options)
             if name in {"open", "write", "pwrite", "fsync", "fdatasync", "ftruncate"}:
                 cache.after(name, args, done if name == "open" else args[0])
+            elif name in {"mkdir", "link"} and (folder := options.get("dst_dir_fd", options.get("dir_fd"))):
+                cache.named(str(Path(f"/proc/self/fd/{folder}").readlink() / args[name == "link"]))
             return done
 
         return call

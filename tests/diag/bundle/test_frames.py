@@ -28,9 +28,11 @@ def test_joined_frames_unpack_to_the_content_in_the_program_of_that_format(compr
     assert framer.size == len(content) == sum(frame.size for frame in frames)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
-    content=st.binary(max_size=5000), cuts=st.lists(st.integers(0, 5000), max_size=8), frame_bytes=st.integers(1, 3000)
+    content=st.binary(max_size=300),
+    cuts=st.lists(st.integers(0, 300), max_size=8),
+    frame_bytes=st.integers(1, 60),
 )
 def test_frames_are_the_same_however_the_content_is_cut(content: bytes, cuts: list[int], frame_bytes: int) -> None:
     whole = Framer(Compression.ZSTD, frame_bytes)

@@ -15,7 +15,7 @@ from bilbs_cli.diag.bundle.spool import Spool
 from bilbs_cli.diag.bundle.verify import verify
 from bilbs_cli.diag.model import Status
 from bilbs_cli.errors import Exit, OutputUnwritable
-from tests.diag.bundle.making import NAME, extracted, finish, front, log, noise, put, start
+from tests.diag.bundle.making import NAME, begin, extracted, finish, front, item, log, noise, put, start
 from tests.parts.disk import small_disk
 
 MEMBERS = {
@@ -53,6 +53,19 @@ def test_on_a_full_disk_what_was_finished_is_sealed_with_the_space_held_back(tmp
         _check(sealed.path, done, tmp_path / "out")
         assert len(done) < len(MEMBERS) or size > 3 << 20
         assert list(disk.path.iterdir()) == [sealed.path]
+
+
+def test_nothing_follows_a_frame_that_the_disk_refused(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 4 << 20) as disk:
+        spool = start(disk.path)
+        begin(spool, "gpu/x", b"first ")
+        whole = b"first " + noise(1, 5 << 20) + b"last"
+        with pytest.raises(OutputUnwritable):
+            begin(spool, "gpu/x", whole[6:-4], frame_bytes=8 << 20)
+        begin(spool, "gpu/x", b"last")
+        found = spool.finish(item("gpu/x", "gpu", whole))
+        assert (found.status, found.size_bytes, found.truncated) == (Status.PARTIAL, 6, True)
+        assert extracted(finish(spool).path, tmp_path / "out")["gpu/x"] == b"first "
 
 
 @pytest.mark.parametrize("size", [8 << 10, 64 << 10, 128 << 10, 300 << 10, 700 << 10, 1 << 20, 1500 << 10])
@@ -123,6 +136,14 @@ def test_a_read_only_folder_stops_a_run_before_it_starts(tmp_path: Path) -> None
         with pytest.raises(OutputUnwritable) as caught:
             start(disk.path)
         assert (caught.value.code, caught.value.exit) == ("read-only", Exit.CANNOT_WRITE)
+
+
+@pytest.mark.parametrize("inodes", [1, 2, 3])
+def test_a_run_that_cannot_even_start_leaves_nothing(tmp_path: Path, inodes: int) -> None:
+    with small_disk(tmp_path / "disk", 8 << 20, inodes=inodes) as disk:
+        with pytest.raises(OutputUnwritable):
+            start(disk.path)
+        assert list(disk.path.iterdir()) == []
 
 
 def test_no_inodes_left_is_an_error_and_not_a_crash(tmp_path: Path) -> None:

@@ -13,20 +13,22 @@ import pytest
 
 from bilbs_cli.diag.bundle.encrypt import Recipients
 from bilbs_cli.diag.bundle.frames import Compression
+from bilbs_cli.diag.bundle.reader import Reader
 from bilbs_cli.diag.bundle.runs import resumable
-from bilbs_cli.diag.bundle.seal import ENCRYPTED
+from bilbs_cli.diag.bundle.seal import ENCRYPTED, seal
 from bilbs_cli.diag.bundle.spool import Spool
 from bilbs_cli.diag.bundle.verify import verify
-from bilbs_cli.errors import NotFound
-from tests.diag.bundle.killing import Work, run_and_kill
-from tests.diag.bundle.making import NAME, begin, extracted, finish, item, log, noise, start
+from bilbs_cli.errors import NotFound, SecretFound
+from tests.diag.bundle.killing import Power, Work, run_and_kill
+from tests.diag.bundle.making import NAME, begin, extracted, finish, front, item, log, noise, start
 from tests.parts.disk import small_disk
 
-KILLS = 400 if os.environ.get("BILBS_SOAK") else 30
-MEMBERS = {
+SOAK = bool(os.environ.get("BILBS_SOAK"))
+ALL = {
     "gpu/smi.xml": log(1, 3000), "kern/kern.log": noise(2, 420_000), "gpu/dump": noise(3, 150_000), "system/os": b"ID=x\n",
     "system/empty": b"", "kern/old.log": log(4, 90_000), "gpu/last": noise(5, 70_000),
 }  # fmt: skip
+MEMBERS = ALL if SOAK else {name: ALL[name] for name in ("gpu/smi.xml", "kern/kern.log", "system/empty")}
 
 
 @pytest.fixture
@@ -39,6 +41,10 @@ def place(tmp_path: Path) -> Iterator[Path]:
 def _collect(folder: Path, state: Path, recipients: Recipients | None, *, sync: bool = False) -> Work:
     def work(report: Callable[[str], None]) -> None:
         spool = start(folder, Compression.ZSTD, recipients=recipients, state_dir=state)
+        spool.finish(item("gpu/gap", "gpu", None))
+        if sync:
+            spool.sync()
+        report("gap")
         for number, (path, content) in enumerate(MEMBERS.items()):
             spool.fact(("gpu", str(number)), {"value": number})
             begin(spool, path, content, frame_bytes=64 << 10)
@@ -85,34 +91,37 @@ def _check(folder: Path, state: Path, reported: list[str], key: pyrage.x25519.Id
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def _steps(count: int) -> list[int]:
+    """Return where to kill: everywhere in the long tests, else everywhere near the end and at each seventh step before."""
+    return [step for step in range(1, count + 1) if SOAK or step > count - 45 or step % 7 == 0]
+
+
 @pytest.mark.parametrize("encrypted", [False, True])
 def test_killed_at_any_step_a_run_ends_in_a_verified_bundle(place: Path, encrypted: bool) -> None:
     key = pyrage.x25519.Identity.generate() if encrypted else None
     recipients = Recipients((str(key.to_public()),)) if key else None
-    _, steps = run_and_kill(_collect(place / "whole", place / "state", recipients), 0)
-    assert steps
-    assert steps > 150
+    _, count = run_and_kill(_collect(place / "whole", place / "state", recipients), 0)
+    assert count
     chance = random.Random(7)
-    for number in range(KILLS):
-        folder, state = place / f"run{number}", place / f"state{number}"
-        step = 1 + (number * steps) // KILLS + chance.randrange(max(steps // KILLS, 1))
+    for step in _steps(count):
+        folder, state = place / f"run{step}", place / f"state{step}"
         reported, _ = run_and_kill(_collect(folder, state, recipients), step)
-        resume_step = chance.randrange(1, steps // 2)  # the resume is killed as well, and the one after
+        again = chance.randrange(1, count // 2)  # the resume is killed as well, and the one after
         for _ in range(2):
-            run_and_kill(_resume(folder, state), resume_step)
+            run_and_kill(_resume(folder, state), again)
         run_and_kill(_resume(folder, state), 0)
         _check(folder, state, reported, key)
 
 
-def test_after_a_power_loss_at_any_step_what_was_synced_is_in_a_verified_bundle(place: Path) -> None:
-    _, steps = run_and_kill(_collect(place / "whole", place / "state", None, sync=True), 0)
-    assert steps
+@pytest.mark.parametrize("power", [Power.LOST, Power.LOST_LATE])
+def test_after_a_power_loss_at_any_step_what_was_synced_is_in_a_verified_bundle(place: Path, power: Power) -> None:
+    _, count = run_and_kill(_collect(place / "whole", place / "state", None, sync=True), 0)
+    assert count
     chance = random.Random(13)
-    for number in range(KILLS):
-        folder, state = place / f"run{number}", place / f"state{number}"
-        step = 1 + (number * steps) // KILLS + chance.randrange(max(steps // KILLS, 1))
-        reported, _ = run_and_kill(_collect(folder, state, None, sync=True), step, power=False)
-        run_and_kill(_resume(folder, state), chance.randrange(1, steps // 2), power=False)
+    for step in _steps(count):
+        folder, state = place / f"run{step}", place / f"state{step}"
+        reported, _ = run_and_kill(_collect(folder, state, None, sync=True), step, power=power)
+        run_and_kill(_resume(folder, state), chance.randrange(1, count // 2), power=power)
         run_and_kill(_resume(folder, state), 0)
         _check(folder, state, reported, None)
 
@@ -130,13 +139,42 @@ def test_no_plain_archive_ever_gets_the_name_of_an_encrypted_one(place: Path) ->
         assert not list(folder.glob(f"*/{ENCRYPTED}.*"))
 
 
+def test_a_withheld_bundle_stays_withheld_wherever_its_removal_was_cut_short(place: Path) -> None:
+    def work(report: Callable[[str], None]) -> None:
+        spool = start(place)
+        begin(spool, "gpu/x", noise(1, 300_000))
+        try:
+            seal(spool, front, gate=_found)
+        except SecretFound:
+            report("withheld")
+
+    _, steps = run_and_kill(work, 0)
+    assert steps
+    assert list(place.iterdir()) == []
+    for step in range(steps, steps - 14, -1):
+        run_and_kill(work, step)
+        for path in resumable(None, place).interrupted:
+            try:
+                spool = Spool.reopen(path)
+            except NotFound:
+                continue
+            with pytest.raises(SecretFound):  # it had not come to the removal
+                seal(spool, front, gate=_found)
+        assert list(place.iterdir()) == []
+
+
+def _found(archive: Reader) -> None:
+    assert list(archive)
+    raise SecretFound("found")
+
+
 def test_a_run_killed_at_a_random_moment_resumes(place: Path) -> None:
     """The clock chooses here, so also the places between two calls."""
     import signal
     import time
 
     chance = random.Random(11)
-    for number in range(KILLS // 3):
+    for number in range(200 if SOAK else 10):
         folder, state = place / f"run{number}", place / f"state{number}"
         pid = os.fork()
         if pid == 0:

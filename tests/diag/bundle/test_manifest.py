@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -48,7 +49,7 @@ def test_every_item_has_path_and_sha256_in_the_file() -> None:
 
 
 def test_an_item_keeps_every_field_through_its_dict() -> None:
-    one = item("gpu/a.txt", "gpu", b"x", status=Status.PARTIAL, reason="half")
+    one = replace(item("gpu/a.txt", "gpu", b"x", status=Status.PARTIAL, reason="half"), truncated=True, exit_status=3)
     assert Item.from_dict(json.loads(json.dumps(one.as_dict()))) == one
 
 

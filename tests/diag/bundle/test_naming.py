@@ -81,6 +81,11 @@ def test_a_safe_name_is_short_printable_relative_and_stays_as_it_is(name: str) -
     assert safe_path(made) == made
 
 
+def test_a_deep_path_loses_folders_after_its_first() -> None:
+    made = member_name("system/" + "/".join(f"d{number}" for number in range(40)) + "/state")
+    assert made == "system/" + "/".join(f"d{number}" for number in range(12, 40)) + "/state"
+
+
 def test_a_long_name_keeps_its_end_and_its_folder() -> None:
     made = member_name("kernel/" + "d/" * 600 + "x" * 300 + ".log.1")
     assert made.startswith("kernel/d/")
@@ -97,6 +102,7 @@ def test_a_long_name_keeps_its_end_and_its_folder() -> None:
         ("a/b/c", ["a/b"], "a/b_c"),
         ("a/b/c", ["a"], "a_b/c"),
         ("a/b/c", ["a/b", "a/b_c"], "a/b_c.2"),
+        ("a/b/c", ["a", "a_b"], "a_b_c"),
     ],
 )
 def test_a_taken_name_or_folder_gives_way(name: str, taken: list[str], made: str) -> None:

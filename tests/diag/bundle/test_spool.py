@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bilbs_cli.diag import model
-from bilbs_cli.diag.bundle.frames import Compression, Framer
+from bilbs_cli.diag.bundle.frames import Compression, Frame, Framer, compress
 from bilbs_cli.diag.bundle.seal import seal
 from bilbs_cli.diag.bundle.spool import Spool
 from bilbs_cli.diag.model import ReadError, Status, Value
@@ -82,6 +82,26 @@ def test_frames_that_did_not_reach_the_disk_are_not_believed(tmp_path: Path) -> 
     assert finish(again).size_bytes
 
 
+def test_a_frame_that_unpacks_to_something_else_is_not_believed(tmp_path: Path) -> None:
+    spool = start(tmp_path)
+    begin(spool, "gpu/x", b"the true beginning")
+    packed = compress(Compression.ZSTD, b"something else")
+    spool.write("gpu/x", Frame(packed, 14, "0" * 64))
+    spool.close()
+    again = Spool.reopen(_work(tmp_path))
+    assert extracted(finish(again).path, tmp_path / "out")["gpu/x"] == b"the true beginning"
+
+
+def test_what_no_member_needs_is_removed_from_a_reopened_run(tmp_path: Path) -> None:
+    spool = start(tmp_path)
+    put(spool, "gpu/x", b"x")
+    spool.parts.put("front", noise(1, 900_000))  # half a seal
+    spool.close()
+    again = Spool.reopen(_work(tmp_path))
+    assert len(list(_work(tmp_path).glob("p*"))) == 1
+    finish(again)
+
+
 def test_a_finished_member_whose_part_is_gone_is_not_called_whole(tmp_path: Path) -> None:
     spool = start(tmp_path)
     put(spool, "gpu/a.txt", noise(1, 500_000))
@@ -133,6 +153,8 @@ def test_two_members_of_one_name_are_both_kept(tmp_path: Path) -> None:
     assert put(spool, "gpu/x", b"second").path == "gpu/x.2"
     assert put(spool, "gpu/x/deeper", b"third").path == "gpu/x_deeper"
     assert put(spool, "manifest.json", b"fourth").path == "manifest.json.2"
+    assert put(spool, "gpu/y/deep", b"fifth").path == "gpu/y/deep"
+    assert put(spool, "gpu/y", b"sixth").path == "gpu/y.2"
     made = extracted(finish(spool).path, tmp_path / "out")
     assert [made[name] for name in ("gpu/x", "gpu/x.2", "gpu/x_deeper", "manifest.json.2")] == [
         b"first",
@@ -275,10 +297,12 @@ def test_facts_survive_a_kill_without_a_sync(tmp_path: Path) -> None:
         for number in range(200):
             spool.fact(("gpu", str(number)), {"value": number})
         put(spool, "gpu/last", b"x")
+        spool.note("pairs", {"a": "b"})
         os.kill(os.getpid(), 9)
     os.waitpid(pid, 0)
     again = Spool.reopen(_work(tmp_path))
     assert len(again.facts["gpu"]) == 200
+    assert again.notes == [("pairs", {"a": "b"})]
     again.remove()
 
 

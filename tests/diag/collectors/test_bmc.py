@@ -6,10 +6,11 @@ import csv
 import json
 import logging
 import os
+import random
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from bilbs_cli.diag.model import NotCollected, ReadError, Status, Value
 from tests.inprocess import Gathered, gather
 from tests.parts.bmc import local
 from tests.parts.bmc.box import CELSIUS, EVENTS, FRUS, PASSWORD, READER, READER_PASSWORD, Box, Gauge
-from tests.parts.bmc.relay import losing, relay, slow
+from tests.parts.bmc.relay import OpenBook, losing, relay, slow
 from tests.parts.bmc.sim import Sim, free_port, simulator
 
 FROZEN_S = 6.0  # the interface waits four seconds for one answer
@@ -275,6 +276,7 @@ def test_the_password_is_nowhere(sim: Sim, password: str, caplog: pytest.LogCapt
     said = repr([found, target, caplog.text, [item.as_dict() for item in found.items]])
     assert password not in said
     assert password.encode().hex(" ") not in said
+    assert not [record for record in caplog.records if record.name.startswith("pyipmi")]  # whole sessions, whole frames
 
 
 def test_an_open_session_has_forgotten_its_password(sim: Sim) -> None:
@@ -282,6 +284,13 @@ def test_an_open_session_has_forgotten_its_password(sim: Sim) -> None:
     opened.close()
     session = opened._library.session
     assert PASSWORD not in repr([vars(opened), session, str(session), vars(session)])
+
+
+def test_a_cipher_suite_that_the_bmc_does_not_have_is_named(sim: Sim) -> None:
+    found = gather(BMC, Options(bmc=replace(sim.target, cipher_suite=17)))
+    item = found.item("ipmi/bmc")
+    assert item.status is Status.FAILED
+    assert "refuses the session: Invalid authentication algorithm" in (item.reason or "")
 
 
 # a BMC that is not there
@@ -395,6 +404,117 @@ def test_a_slow_bmc_is_read_as_far_as_its_time_goes(sim: Sim, monkeypatch: pytes
     reasons = [leaf.reason for _, leaf in model.leaves(found.facts) if isinstance(leaf, NotCollected)]
     assert any("time" in reason for reason in reasons)
     assert found.item("ipmi/bmc").status is Status.PARTIAL
+
+
+# what other BMCs answer
+
+
+def answering(sim: Sim, answer: Callable[[int, int, bytes], bytes | None]) -> Gathered:
+    """Collect from a BMC some of whose answers are replaced."""
+    book = OpenBook(answer)
+    with relay(sim, there=book.there, back=book.back) as way:
+        return gather(BMC, Options(bmc=replace(way.target, cipher_suite=1)))
+
+
+@pytest.mark.parametrize("most", [24, 8])
+def test_a_bmc_that_returns_few_bytes_at_once_is_asked_for_fewer(sim: Sim, whole: Gathered, most: int) -> None:
+    asked: list[int] = []
+
+    def few(netfn: int, command: int, data: bytes) -> bytes | None:
+        if netfn == STORAGE and command in {0x11, 0x23}:  # Read FRU Data, Get SDR
+            asked.append(data[-1])
+            return b"\xca" if data[-1] > most else None
+        return None
+
+    found = answering(sim, few)
+    assert max(asked) > most
+    for part in ("sdr.hex", "fru-0.hex", "fru-2.hex"):
+        assert found.members[f"ipmi/{part}"] == whole.members[f"ipmi/{part}"]
+
+
+def test_a_reservation_that_is_lost_is_taken_again(sim: Sim, whole: Gathered) -> None:
+    lost: list[bytes] = []
+
+    def lose(netfn: int, command: int, data: bytes) -> bytes | None:
+        if (netfn, command) == (STORAGE, 0x23) and data[4] and len(lost) < 2:
+            lost.append(data)
+            return b"\xc5"
+        return None
+
+    found = answering(sim, lose)
+    assert len(lost) == 2
+    assert found.members["ipmi/sdr.hex"] == whole.members["ipmi/sdr.hex"]
+
+
+def test_sdrs_that_point_at_each_other_end(sim: Sim) -> None:
+    def circle(netfn: int, command: int, data: bytes) -> bytes | None:
+        return b"\0\x01\0" + bytes([1, 0, 0x51, 0x08, 0]) if (netfn, command) == (STORAGE, 0x23) else None
+
+    found = answering(sim, circle)
+    reading = model.lookup(found.facts, "bmc", "sdr", "rest")
+    assert isinstance(reading, NotCollected)
+    assert "repeats" in reading.reason
+    assert found.item("ipmi/sdr-rest").status is Status.PARTIAL
+    assert of(found, "sdr", "records") == 2
+
+
+def test_power_and_temperatures_of_dcmi_are_facts(sim: Sim) -> None:
+    power = b"\0\xdc" + b"".join(watts.to_bytes(2, "little") for watts in (648, 90, 3210, 500)) + bytes(4) + \
+        (60000).to_bytes(4, "little") + b"\x40"
+    answers = {
+        0x02: power, 0x03: b"\0\xdc\0\0\x01" + (5000).to_bytes(2, "little") + bytes(4) + bytes(4),
+        0x06: b"\0\xdc\x0arack12-u20", 0x10: b"\0\xdc\x01\x01\x18\x01",
+    }
+    found = answering(sim, lambda netfn, command, _: answers.get(command) if netfn == 0x2C else None)
+    assert (of(found, "dcmi", "power_w"), of(found, "dcmi", "power_average_w")) == (648, 500)
+    assert of(found, "dcmi", "power_period_s") == 60
+    assert of(found, "dcmi", "power_limit_w") == 5000
+    assert of(found, "dcmi", "asset_tag") == "rack12-u20"
+    assert of(found, "dcmi", "inlet_c") == [[1, 24]]
+
+
+def test_a_bmc_that_answers_nonsense_costs_only_its_facts(sim: Sim) -> None:
+    dice = random.Random(7)
+
+    def nonsense(netfn: int, _command: int, _data: bytes) -> bytes | None:
+        return b"\0" + dice.randbytes(dice.randrange(30)) if netfn != 0x06 and dice.random() < 0.3 else None
+
+    for _ in range(5):
+        found = answering(sim, nonsense)
+        assert of(found, "device", "id") == 0
+        assert found.items
+
+
+def test_a_sensor_that_answers_with_an_error_costs_itself(sim: Sim, whole: Gathered) -> None:
+    found = answering(sim, lambda netfn, command, data: b"\xcb" if (netfn, command, data) == (0x04, 0x2D, b"\x03") else None)
+    reading = model.lookup(found.facts, "bmc", "sensors", "32.0.3")
+    assert isinstance(reading, ReadError)
+    assert (reading.code, reading.message[:10]) == (0xCB, "GPU3 Temp:")
+    assert "! could not be read" in line_of(found, "sensors.txt", "GPU3 Temp")
+    assert {**found.facts["bmc"]["sensors"], "32.0.3": None} == {**whole.facts["bmc"]["sensors"], "32.0.3": None}
+
+
+def test_thresholds_that_the_sensor_does_not_tell_come_from_its_record(sim: Sim, whole: Gathered) -> None:
+    found = answering(sim, lambda netfn, command, _: b"\xd5" if (netfn, command) == (0x04, 0x27) else None)
+    assert sensor(found, 7)["thresholds"] == sensor(whole, 7)["thresholds"]
+    assert sensor(found, 7)["thresholds_from"].startswith("record")
+
+
+def test_a_bmc_without_a_repository_gives_its_device_sdrs(sim: Sim, whole: Gathered) -> None:
+    records = [bytes.fromhex(line) for line in whole.members["ipmi/sdr.hex"].decode().splitlines()]
+
+    def device_sdrs(netfn: int, command: int, data: bytes) -> bytes | None:
+        if (netfn, command) == (STORAGE, 0x23):
+            return b"\xc1"
+        if (netfn, command) != (0x04, 0x21):
+            return b"\0\x01\0" if (netfn, command) == (0x04, 0x22) else None
+        number = int.from_bytes(data[2:4], "little") or 1
+        after = number + 1 if number < len(records) else 0xFFFF
+        return b"\0" + after.to_bytes(2, "little") + records[number - 1][data[4] : data[4] + data[5]]
+
+    found = answering(sim, device_sdrs)
+    assert found.members["ipmi/sdr.hex"] == whole.members["ipmi/sdr.hex"]
+    assert sensor(found, 3)["value"] == 97
 
 
 # this machine's own

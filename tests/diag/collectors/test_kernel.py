@@ -52,7 +52,7 @@ def test_the_ring_buffer_is_kept_or_the_refusal_is() -> None:
     got = gather(KERNEL, Options(root=True, profile=Profile.TRIAGE))
     if isinstance(expected, OSError):
         assert got.item("kernel/dmesg.txt").status in {Status.DENIED, Status.UNAVAILABLE}
-        assert isinstance(model.lookup(got.facts, "kernel", "ring_buffer", "error"), ReadError)
+        assert isinstance(model.lookup(got.facts, "kernel", "ring_buffer", "records"), ReadError)
     else:
         text = got.members["kernel/dmesg.txt"].splitlines()
         assert text[0].split(b"]")[0] == expected[0].split(b"]")[0]
@@ -70,6 +70,12 @@ def test_without_rights_the_ring_buffer_is_denied_or_as_it_is_for_that_user() ->
     with as_nobody():
         expected = ring_buffer()
         got = gather(KERNEL, Options(root=False, profile=Profile.TRIAGE))
+    records = model.lookup(got.facts, "kernel", "ring_buffer", "records")
+    if isinstance(expected, OSError):
+        assert isinstance(records, ReadError)
+        assert records.code == expected.errno
+    else:
+        assert isinstance(records, Value)
     assert got.item("kernel/dmesg.txt").status is (Status.OK if isinstance(expected, list) else Status.DENIED)
 
 

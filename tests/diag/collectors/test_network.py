@@ -70,6 +70,13 @@ def test_a_speed_that_the_driver_does_not_know_is_not_minus_one(fallen: Gathered
     assert fact(fallen, "interfaces", "bond0", "carrier") == Value(value=True)
 
 
+def test_an_interface_without_a_driver_has_no_errors() -> None:
+    got = gather(NETWORK, Options(profile=Profile.TRIAGE))
+    found = dict(model.leaves(model.branch(got.facts, "network", "interfaces", "lo")))
+    assert found
+    assert [path for path, reading in found.items() if isinstance(reading, ReadError)] == []
+
+
 def test_a_bond_has_its_slaves_and_an_ordinary_link_has_no_bond(fallen: Gathered) -> None:
     assert fact(fallen, "interfaces", "bond0", "bond", "slaves") == Value(["eno1", "eno2"])
     assert fact(fallen, "interfaces", "bond0", "bond", "mii_status") == Value("up")

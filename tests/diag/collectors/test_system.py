@@ -178,9 +178,11 @@ def test_what_was_refused_says_so_and_the_rest_is_read() -> None:
     assert isinstance(serial, ReadError)
     assert serial.kind == "PermissionError"
     assert fact(got, "dmi", "product_name") == Value("SYS-821GE-TNHR")
-    item = got.item("system/dmi-serials")
-    assert item.status is Status.DENIED
-    assert "root" in (item.reason or "")
+    for name in ("dmi-serials", "task-stacks"):
+        item = got.item(f"system/{name}")
+        assert item.status is Status.DENIED
+        assert "root" in (item.reason or "")
+    assert fact(got, "tasks", "blocked", "900", "wchan") == Value("nv_wait_for_gpu")
 
 
 def copied_as_root(folder: Path) -> Path:
@@ -189,7 +191,8 @@ def copied_as_root(folder: Path) -> Path:
     if os.getuid() == 0:
         os.seteuid(0)
     root = copied(folder)
-    (root / "sys/class/dmi/id/product_serial").chmod(0o400 if os.getuid() == 0 else 0)
+    for path in ("sys/class/dmi/id/product_serial", "proc/900/stack"):
+        (root / path).chmod(0o400 if os.getuid() == 0 else 0)
     if os.getuid() == 0:
         os.seteuid(was)
     return root

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -73,10 +73,10 @@ def test_json_parses_after_redaction_as_before(name: str) -> None:
 def test_xml_parses_after_redaction_as_before(name: str) -> None:
     text = expand(FORMS[name]).text
     try:
-        ElementTree.fromstring(text)
-    except ElementTree.ParseError:
+        ET.fromstring(text)  # noqa: S314 - our own text
+    except ET.ParseError:
         return
-    ElementTree.fromstring(redacted(text))
+    ET.fromstring(redacted(text))  # noqa: S314 - our own text
 
 
 def test_the_oracle_finds_what_it_must() -> None:

@@ -79,3 +79,36 @@ def relay(sim: Sim, *, there: Spoil = as_it_is, back: Spoil = as_it_is) -> Itera
         thread.join()
         front.close()
         rear.close()
+
+
+@dataclass
+class OpenBook:
+    """Reads and rewrites the messages of a session without integrity and encryption (cipher suite 1).
+
+    `answer(netfn, command, request data)` returns what the BMC shall have answered, completion code first, or None to
+    leave its own answer.
+    """
+
+    answer: Callable[[int, int, bytes], bytes | None]
+    pending: dict[int, bytes] = field(default_factory=dict)
+
+    def there(self, request: bytes) -> list[bytes]:
+        """Remember a request by its sequence number."""
+        if _is_message(request):
+            message = request[16:]
+            self.pending[message[4]] = message
+        return [request]
+
+    def back(self, response: bytes) -> list[bytes]:
+        """Replace an answer."""
+        request = self.pending.get(response[20]) if _is_message(response) else None
+        instead = self.answer(request[1] >> 2, request[5], request[6:-1]) if request else None
+        if instead is None:
+            return [response]
+        body = response[19:22] + instead  # responder, sequence, command; IPMI 2.0, section 13.8
+        message = response[16:19] + body + bytes([-sum(body) & 0xFF])
+        return [response[:14] + len(message).to_bytes(2, "little") + message]
+
+
+def _is_message(datagram: bytes) -> bool:
+    return datagram[4:6] == b"\x06\x00" and len(datagram) > 22

@@ -71,6 +71,7 @@ class Past:
     start: Start | None = None
     contents: dict[str, Content] = field(default_factory=dict)
     items: list[Item] = field(default_factory=list)
+    durable: int = 0  # so many items had their content on the disk for certain
     facts: Tree = field(default_factory=dict)
     notes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     plan: list[Piece] | None = None
@@ -104,6 +105,8 @@ def _replay(past: Past, record: Mapping[str, Any]) -> None:
             past.notes.append((record["n"], record["d"]))
         case "plan":
             past.plan, past.items = _pieces(record["p"]), [Item.from_dict(one) for one in record["i"]]
+        case "synced":
+            past.durable = len(past.items)
         case "withheld":
             past.withheld = True
         case "sealed":

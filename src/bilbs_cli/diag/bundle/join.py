@@ -71,11 +71,10 @@ class Join:
         return sum(length for _, _, length in self.plan[: max(missing) + 1]) if missing else 0
 
     def _keep(self, size: int) -> None:
-        """Cut the archive to its first `size` bytes and hash them."""
+        """Hash the first `size` bytes of the archive, which stay; what follows is written over."""
         with self.volume.errors():
             if os.fstat(self._handle).st_size < size:
                 raise self._damaged("the archive lost its end")
-            os.ftruncate(self._handle, size)
             while self._done < size:
                 data = os.pread(self._handle, min(COPY_BYTES, size - self._done), self._done)
                 if not data:

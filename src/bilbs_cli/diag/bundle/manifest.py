@@ -43,7 +43,7 @@ class Item:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
-        return {entry.name: getattr(self, entry.name) for entry in fields(self)} | {"status": self.status.value}
+        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Item:

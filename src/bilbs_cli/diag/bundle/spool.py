@@ -13,7 +13,7 @@ from typing import Any
 
 from bilbs_cli.diag import model
 from bilbs_cli.diag.bundle import journal, runs
-from bilbs_cli.diag.bundle.contents import Content, Written, is_whole, replay, settled, trim
+from bilbs_cli.diag.bundle.contents import Content, Past, Written, is_whole, replay, settled, trim
 from bilbs_cli.diag.bundle.encrypt import SUFFIX, Recipients
 from bilbs_cli.diag.bundle.frames import Compression, Frame
 from bilbs_cli.diag.bundle.journal import Journal
@@ -153,7 +153,7 @@ class Spool:
             sealed=past.sealed,
         )
         if spool.plan is None:
-            spool._take_over(past.items, past.contents)
+            spool._take_over(past)
         else:
             spool.items = past.items
         return spool
@@ -215,6 +215,8 @@ class Spool:
         began = time.monotonic()
         self._flush()
         self.parts.sync()
+        self._log({"k": "synced"})  # whatever the journal says after this may have reached the disk before its content
+        self._flush()
         self.journal.sync()
         self._synced = time.monotonic()
         self._sync_took = self._synced - began
@@ -290,15 +292,15 @@ class Spool:
         content = self._open[member] = Content(path)
         return content
 
-    def _take_over(self, items: Sequence[Item], contents: Mapping[str, Content]) -> None:
+    def _take_over(self, past: Past) -> None:
         """Keep what an earlier process finished, as far as it is really there, and end what it was writing."""
-        for item in items:
-            content = contents.get(item.path, Content(item.path))
-            if not is_whole(self.volume, content):
+        for number, item in enumerate(past.items):
+            content = past.contents.get(item.path, Content(item.path))
+            if number >= past.durable or not is_whole(self.volume, content):
                 trim(self.volume, self.compression, content)
             self._adopt(settled(item, content), content)
-        done = {item.path for item in items}
-        for path, content in contents.items():
+        done = {item.path for item in past.items}
+        for path, content in past.contents.items():
             if path not in done:
                 trim(self.volume, self.compression, content)
                 item = self._broken_item(path, path, "the run was interrupted while it was written")

@@ -35,8 +35,12 @@ class Volume:
         """Make the folder `path`, whose parent is open as `parent`. Raises `OutputUnwritable`."""
         try:
             os.mkdir(path.name, 0o700, dir_fd=parent)
+        except OSError as error:
+            raise files.cannot_write(path, error) from error
+        try:
             return cls._held(parent, path, mine=True)
         except OSError as error:
+            os.rmdir(path.name, dir_fd=parent)
             raise files.cannot_write(path, error) from error
 
     @classmethod

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from bilbs_cli.diag.collectors import ipmi_self, ipmi_walks
 from bilbs_cli.diag.collectors.ipmi_reader import Reader
 from bilbs_cli.diag.collectors.ipmi_session import (
+    DEVICES,
     AuthenticationError,
     Bmc,
     NoDevice,
@@ -14,7 +16,7 @@ from bilbs_cli.diag.collectors.ipmi_session import (
     open_local,
     open_remote,
 )
-from bilbs_cli.diag.job import Collector, Job, Profile
+from bilbs_cli.diag.job import Collector, Job, Options, Profile
 from bilbs_cli.diag.model import NotCollected, ReadError, Status, Value
 
 TIMEOUT_S = 20.0
@@ -96,12 +98,21 @@ def _status(error: Exception) -> Status:
     return Status.FAILED
 
 
+def obstacle(options: Options) -> str | None:
+    """Say that there is no BMC to ask: no device of the kernel's IPMI driver, and no --bmc-host."""
+    if not options.live:
+        return "the BMC is not part of --sysroot"
+    there = options.bmc or any(Path(device).exists() for device in DEVICES)
+    return None if there else "no /dev/ipmi0: modprobe -a ipmi_devintf ipmi_si, or --bmc-host"
+
+
 BMC = Collector(
     "bmc",
     "BMC (IPMI)",
     "ipmi",
     timeout_s=TIMEOUT_S,
     collect=collect,
+    obstacle=obstacle,
     reads=(
         "/dev/ipmi0, or RMCP+ to --bmc-host",
         "device id, self test, chassis, watchdog",
@@ -112,5 +123,4 @@ BMC = Collector(
         "DCMI power",
     ),
     idle=True,
-    live_only=True,
 )

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bilbs_cli import process
+from bilbs_cli import files, process
 from bilbs_cli.diag.collectors import nvidia_bug_report, nvidia_files
 from bilbs_cli.diag.collectors import nvml_structs as structs
 from bilbs_cli.diag.collectors import nvml_values as values
 from bilbs_cli.diag.collectors.gpu_device import INIT_S, READING_S, Gpu
-from bilbs_cli.diag.job import Collector, Job, Profile
+from bilbs_cli.diag.job import Collector, Job, Options, Profile
 from bilbs_cli.diag.model import NotCollected, Status, Value
 
 EXCLUDED = 64
@@ -162,8 +163,17 @@ def _bug_report(job: Job) -> None:
         job.command(argv, member, timeout_s=BUG_REPORT_S, later=True)
 
 
+def obstacle(options: Options) -> str | None:
+    """Say that no NVIDIA device is on the PCI bus (what the kernel keeps in sysfs, no access to a device)."""
+    vendors = files.rooted(options.sysroot, nvidia_files.DEVICES).glob("*/vendor")
+    with suppress(OSError):
+        if not any(path.read_text().strip() == nvidia_files.VENDOR for path in vendors):
+            return "no NVIDIA GPU on the PCI bus"
+    return None
+
+
 GPU = Collector(
-    "gpu", "NVIDIA GPUs (NVML)", "gpu", timeout_s=30.0, collect=collect, idle=True,
+    "gpu", "NVIDIA GPUs (NVML)", "gpu", timeout_s=30.0, collect=collect, idle=True, obstacle=obstacle,
     reads=("NVML (libnvidia-ml.so.1)", *nvidia_files.PROC_FILES, nvidia_files.INFORMATION,
            f"{nvidia_files.DEVICES}/* of vendor 10de", *nvidia_files.LOGS, *nvidia_files.SETTINGS, "nvidia-smi", "nvidia-bug-report.sh --safe-mode (full profile)"),
 )

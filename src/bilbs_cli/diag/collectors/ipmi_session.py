@@ -39,6 +39,10 @@ class AuthenticationError(Exception):
     """The BMC refused the user name, the password or the privilege."""
 
 
+class SessionRefused(Exception):
+    """The BMC opens no session, whoever asks: too many are open, or it has another cipher suite."""
+
+
 class NoDevice(Exception):
     """There is no IPMI device on this machine."""
 
@@ -161,7 +165,7 @@ def open_remote(target: BmcTarget, until: float) -> Bmc:
                 continue
             if error.msc in ROLE_REFUSED | USER_REFUSED:
                 raise AuthenticationError(f"the BMC refuses this user: {error.msc_desc} (0x{error.msc:02X})") from None
-            raise
+            raise SessionRefused(f"the BMC refuses the session: {error.msc_desc} (0x{error.msc:02X})") from None
         except LibraryCompletion as error:
             if error.cc not in LEVEL_REFUSED:
                 raise CompletionCodeError("opening the session", error.cc) from None
@@ -192,7 +196,7 @@ def _establish(target: BmcTarget, privilege: str, until: float) -> Bmc:
             library.close() if session.activated and isinstance(error, Completion) else library.interface.close()
         match error:
             case Refused() | IpmiLongPasswordError():
-                raise AuthenticationError(f"authentication failed at {where}: {error.msg}") from None
+                raise AuthenticationError(f"authentication failed at {where}, check user and password: {error.msg}") from None
             case IpmiTimeoutError() | RetryError() | TimeoutError():
                 raise Timeout(f"no answer from {where} in {time.monotonic() - started:.1f} s") from None
             case ConnectionRefusedError():

@@ -40,8 +40,9 @@ class LanInterface(RmcpPlus):  # type: ignore[misc]  # pyipmi has no types
         self._address = (target.host, target.port)
 
     def open(self) -> None:
-        """Open the socket. Raises `OSError` when the host has no address."""
-        family = socket.getaddrinfo(*self._address, type=socket.SOCK_DGRAM)[0][0]
+        """Open the socket, for IPv4 where the host has such an address. Raises `OSError` when it has none."""
+        families = {found[0] for found in socket.getaddrinfo(*self._address, type=socket.SOCK_DGRAM)}
+        family = socket.AF_INET if socket.AF_INET in families else socket.AF_INET6
         self._sock = socket.socket(family, socket.SOCK_DGRAM)
         self.set_timeout(TRY_S)
 

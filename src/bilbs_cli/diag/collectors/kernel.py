@@ -68,7 +68,8 @@ def _ring_buffer(job: Job) -> None:
         job.text("dmesg.txt", b"".join(lines), source=f"device: {kmsg.DEVICE}")
         job.record(("ring_buffer", "records"), Value(len(lines)))
     if error:
-        job.record(("ring_buffer", "error"), ReadError(type(error).__name__, str(error), error.errno))
+        if not lines:
+            job.record(("ring_buffer", "records"), ReadError(type(error).__name__, str(error), error.errno))
         status = Status.DENIED if isinstance(error, PermissionError) else Status.UNAVAILABLE
         job.gap("dmesg-rest.txt" if lines else "dmesg.txt", status, f"{error.strerror}: reading it needs root",
                 source=f"device: {kmsg.DEVICE}")

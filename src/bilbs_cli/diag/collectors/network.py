@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from functools import partial
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from bilbs_cli.diag.collectors import sysfs
 from bilbs_cli.diag.job import Collector, Job, Profile
-from bilbs_cli.diag.model import NotCollected, Reading, Status, Value
+from bilbs_cli.diag.model import NotCollected, ReadError, Reading, Status, Value
 
 FILES = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/hostname", "/proc/net/dev", "/proc/net/route",
          "/proc/net/snmp", "/proc/net/netstat", "/proc/net/sockstat", "/proc/net/softnet_stat",
@@ -117,12 +118,13 @@ def interface(root: Path | None, name: str) -> dict[tuple[str, ...], dict[str, R
 
 
 def known(reading: Reading) -> Reading:
-    """Return a reading, with a driver's "unknown" (-1 as speed) as what it is.
+    """Return a reading, with a driver's "unknown" (-1 as speed; EINVAL where there is no driver to ask) as what it is.
 
     >>> known(Value(-1)), known(Value(400000))
     (NotCollected(reason='the driver does not know'), Value(value=400000))
     """
-    return NotCollected("the driver does not know") if reading in (Value(-1), Value("unknown")) else reading
+    unknown = reading in (Value(-1), Value("unknown")) or (isinstance(reading, ReadError) and reading.code == errno.EINVAL)
+    return NotCollected("the driver does not know") if unknown else reading
 
 
 def _device(root: Path | None, folder: str) -> Reading:

@@ -67,8 +67,8 @@ def smartctl(found: Mapping[str, Any]) -> dict[str, Any]:
 
 def _ata(found: Mapping[str, Any]) -> dict[str, Any]:
     table = pick(found, "ata_smart_attributes", "table")
-    rows = [row for row in table if isinstance(row, Mapping)] if isinstance(table, list) else []
-    facts = {ATTRIBUTES[row["id"]]: number(pick(row, "raw", "value")) for row in rows if row.get("id") in ATTRIBUTES}
+    rows = ((pick(row, "id"), pick(row, "raw", "value")) for row in table) if isinstance(table, list) else ()
+    facts = {ATTRIBUTES[kind]: number(raw) for kind, raw in rows if isinstance(kind, int) and kind in ATTRIBUTES}
     errors = number(pick(found, "ata_smart_error_log", "extended", "count"))
     return facts | ({"error_log_entries": errors} if errors is not None else {})
 

@@ -11,7 +11,7 @@ from typing import Any
 from bilbs_cli import files
 from bilbs_cli.diag.collectors import clock, hardware, proc_text, processes, sysfs
 from bilbs_cli.diag.job import Collector, Job, Profile
-from bilbs_cli.diag.model import NotCollected, ReadError, Reading, Value
+from bilbs_cli.diag.model import NotCollected, ReadError, Reading, Status, Value
 
 FILES = ("/etc/os-release", "/proc/version", "/proc/uptime", "/proc/loadavg", "/proc/meminfo", "/proc/vmstat",
          "/proc/pressure/cpu", "/proc/pressure/memory", "/proc/pressure/io", "/proc/1/limits", "/etc/machine-info",
@@ -189,13 +189,16 @@ def _tasks(job: Job) -> None:
 def _blocked(job: Job, blocked: list[tuple[str, processes.Task]], complete: bool) -> None:
     job.record(("tasks", "blocked_count"), Value(len(blocked)))
     job.record(("tasks", "threads_all_seen"), Value(complete))
-    lines = []
+    lines, denied = [], False
     for folder, task in blocked[:STACKS]:
         where = job.attempt(f"tasks/stack {task.pid}", partial(_where, job, folder), timeout_s=2.0)
         wchan, stack = where or (NotCollected("reading it gave no answer"),) * 2
+        denied = denied or (isinstance(stack, ReadError) and stack.kind == "PermissionError")
         job.record(("tasks", "blocked", str(task.pid), "name"), Value(task.name))
         job.record(("tasks", "blocked", str(task.pid), "wchan"), wchan)
         lines += [f"pid {task.pid} {task.name} (wchan {_shown(wchan)})", _shown(stack), ""]
+    if denied:
+        job.gap("task-stacks", Status.DENIED, "where blocked tasks hang in the kernel needs root", source="/proc/PID/stack")
     if lines:
         job.text("blocked-tasks.txt", "\n".join(lines), source="files: /proc/PID/{wchan,stack} of tasks in state D")
 

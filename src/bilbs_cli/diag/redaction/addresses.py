@@ -81,7 +81,7 @@ class Addresses:
         out = value >> (width - fixed) << (width - fixed)
         for i in range(fixed, width):
             prefix = value >> (width - i)
-            flip = hmac.digest(self._key, b"%d/%d/%d" % (width if width > 32 else 32, i, prefix), hashlib.sha256)[0] & 1
+            flip = hmac.digest(self._key, b"%d/%d/%d" % (max(32, width), i, prefix), hashlib.sha256)[0] & 1
             out |= ((value >> (width - 1 - i) & 1) ^ flip) << (width - 1 - i)
         return out
 

@@ -79,27 +79,33 @@ def _assigned(text: bytes, core: int, after: int, begin: int, found: Found) -> i
     start = name_start(text, core)
     name = _NAMED_AS.match(text, start, after)
     kind = kind_of(name[0]) if name else None
-    if kind is None or not name or text.endswith(b"[REDACTED:", 0, start):
+    if name is None or kind is None or text.endswith(b"[REDACTED:", 0, start):
         return after
     closers = text[name.end() : after]
     quoted_key = next((mark for mark in (b'"', b"'") if mark in closers), b"")
-    if not quoted_key and ((b"]" in closers and text[start - 1 : start] != b"[") or (b")" in closers and text[start - 1 : start] != b"(")):
-        return after  # the end of a log tag (`gdm-password]:`)
-    comma = closers.endswith(b",")
-    if comma and not _PAIR.match(text, start - 2):
-        return after
-    if b"|" in closers and not _CELL.search(text, max(0, start - 80), start):
-        return after
     inside = None if quoted_key else values.enclosing(text, start)
-    alone = not (comma or inside or b"|" in closers or begin) and _starts_line(text, start, closers)
+    alone = not (quoted_key or inside or begin) and closers[-1:] in b":=" and _starts_line(text, start, closers)
+    prose = b"ecret" in text[start : name.end()] and not alone
+    if not _is_pair(text, start, after, closers, quoted=bool(quoted_key), prose=prose):
+        return after
     scheme = _SCHEME.match(text, after)
     pos = scheme.end() if scheme and not quoted_key else after
-    if closers.endswith(b"=") and text[pos : pos + 1] in {b" ", b"\t"} and _PAIR_NEXT.match(text, pos):
-        return pos  # `password= user=bob`: empty
-    if b"ecret" in name[0] and closers.endswith(b":") and not alone and _PROSE_NEXT.match(text, pos):
-        return pos
-    return _value(text, pos, kind, start, found, inside=inside, alone=alone and not quoted_key,
+    return _value(text, pos, kind, start, found, inside=inside, alone=alone,
                   wrap=_wrap(closers, quoted_key), colon=closers.rstrip(b" \t").endswith(b":"))
+
+
+def _is_pair(text: bytes, start: int, after: int, closers: bytes, *, quoted: bool, prose: bool) -> bool:
+    """Say whether the marks between a name and what follows make the two a pair."""
+    before = text[start - 1 : start]
+    if not quoted and ((b"]" in closers and before != b"[") or (b")" in closers and before != b"(")):
+        return False  # the end of a log tag (`gdm-password]:`)
+    if closers.endswith(b","):
+        return _PAIR.match(text, start - 2) is not None
+    if b"|" in closers:
+        return _CELL.search(text, max(0, start - 80), start) is not None
+    if closers.endswith(b"=") and text[after : after + 1] in {b" ", b"\t"} and _PAIR_NEXT.match(text, after):
+        return False  # `password= user=bob`: empty
+    return not (prose and closers.endswith(b":") and _PROSE_NEXT.match(text, after))
 
 
 def _starts_line(text: bytes, start: int, closers: bytes) -> bool:
@@ -178,7 +184,7 @@ def _listed(text: bytes, pos: int, kind: Kind, context: int, found: Found, wrap:
     bare = text[pos + 1 : end].strip()
     if stop > 0 and not quoted and b'"' not in bare and b"'" not in bare and is_secret(kind, bare, bare, quoted=False):
         found.spans.append(Span(pos + 1, stop, rule, context, wrap=wrap))
-    if stop < 0 and text[pos:].strip() in {b"[", b"["} or (stop < 0 and quoted):
+    if stop < 0 and (quoted or text[pos:].strip() == b"["):
         found.state = states.Awaiting(rule, kind, "list", states.indent_of(text))
     return end
 

@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 import re2
 
@@ -40,6 +39,13 @@ _VERSION_BEFORE = re.compile(rb"(?:version|ver|firmware|fw|driver|release|revisi
 _UNITS = (b"service", b"socket", b"timer", b"slice", b"scope", b"target", b"mount", b"device", b"path", b"swap", b"automount")
 
 
+Handler = Callable[[bytes, int, int], bytes | None]
+
+
+def _of(form: bytes) -> re.Pattern[bytes]:
+    return re.compile(form, re.IGNORECASE)
+
+
 class Pseudonyms:
     """Replaces identities in redacted text; remembers what stands for what, until `new_pairs` takes it away.
 
@@ -56,6 +62,9 @@ class Pseudonyms:
         self._cache: dict[bytes, bytes] = {}
         names = _names(hosts, users, serials)
         self._known = {name.lower(): kind for kind, group in names.items() for name in group}
+        self._forms: tuple[tuple[re.Pattern[bytes], Handler], ...] = (
+            (_of(_V4), self._ipv4), (_of(_SYSLOG), self._header), (_of(_ISO_LOG), self._header), (_of(_MAIL), self._mail),
+            (_of(_HOME), self._home), (_of(_SERIAL), self._serial_number), (_of(_MAC), self._mac), (_of(_V6), self._ipv6))
         self._regex = compiled(_pattern(names), capture=False, max_mem=16 << 20)
 
     def replace(self, text: bytes) -> bytes:
@@ -113,9 +122,9 @@ class Pseudonyms:
         kind = self._known.get(hit.decode("latin-1").lower())
         if kind:
             return self._own(text, start, end, kind)
-        for form, handle in _FORMS:
+        for form, handle in self._forms:
             if form.fullmatch(hit):
-                return handle(self, text, start, end)
+                return handle(text, start, end)
         return self.host(hit.decode("latin-1")).encode()  # a name in this box's own domain
 
     def _own(self, text: bytes, start: int, end: int, kind: str) -> bytes | None:
@@ -154,7 +163,7 @@ class Pseudonyms:
         name = text[start:end].decode("latin-1")
         if text[start - 1 : start] in {b".", b"_"} or (text[end : end + 1] == b"." and text[end + 1 : end + 2].isdigit()):
             return None
-        if any(len(part) > 1 and part[0] == "0" or int(part) > 255 for part in name.split(".")):
+        if any((len(part) > 1 and part[0] == "0") or int(part) > 255 for part in name.split(".")):
             return None
         if _VERSION_BEFORE.search(text, max(0, start - 40), start):
             return None
@@ -174,17 +183,11 @@ class Pseudonyms:
         return self._remember(self._addresses.mac(name), name).encode()
 
 
-_Handler = Callable[[Pseudonyms, bytes, int, int], bytes | None]
-_FORMS: tuple[tuple[re.Pattern[bytes], _Handler], ...] = tuple((re.compile(form, re.IGNORECASE), handler) for form, handler in (
-    (_V4, Pseudonyms._ipv4), (_SYSLOG, Pseudonyms._header), (_ISO_LOG, Pseudonyms._header), (_MAIL, Pseudonyms._mail),
-    (_HOME, Pseudonyms._home), (_SERIAL, Pseudonyms._serial_number), (_MAC, Pseudonyms._mac), (_V6, Pseudonyms._ipv6)))
-
-
 def _names(hosts: Iterable[str], users: Iterable[str], serials: Iterable[str]) -> dict[str, list[str]]:
     """Return the names that are replaced wherever they stand: long enough, and no words of every log."""
     own = {name.lower() for host in hosts for name in (host, host.partition(".")[0]) if name}
     return {
-        "host": sorted((n for n in own if n not in KEPT_HOSTS and len(n) >= SHORTEST and not n.isdigit()), key=len, reverse=True),
+        "host": sorted((n for n in own if n not in KEPT_HOSTS | KEPT_USERS and len(n) >= SHORTEST and not n.isdigit()), key=len, reverse=True),
         "user": sorted((n for n in set(users) if n.lower() not in KEPT_USERS | own and len(n) >= SHORTEST), key=len, reverse=True),
         "serial": sorted((n for n in set(serials) if len(n) >= 6 and not _NO_SERIAL.fullmatch(n.encode())), key=len, reverse=True),
     }

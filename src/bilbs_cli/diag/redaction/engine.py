@@ -8,25 +8,25 @@ places in a long line, never on how the input was cut.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
 import re2
 
 from bilbs_cli.diag.redaction import states, values
 from bilbs_cli.diag.redaction.custom import CustomRule, as_rules
+from bilbs_cli.diag.redaction.disguise import Pseudonyms
 from bilbs_cli.diag.redaction.forms import HEAD, TEXT, Form, Transcoder, form_of
 from bilbs_cli.diag.redaction.literals import Literals, named
-from bilbs_cli.diag.redaction.disguise import Pseudonyms
 from bilbs_cli.diag.redaction.receipt import NOT_SCANNED
 from bilbs_cli.diag.redaction.rule import LINE_END, Edge, Span, mask
 from bilbs_cli.diag.redaction.rules import RULES
-from bilbs_cli.diag.redaction.scanner import Scanner
+from bilbs_cli.diag.redaction.scanner import Scanner, merged
 
 WINDOW = 1 << 18  # bytes of a line that are looked at together
 OVERLAP = 1 << 15  # bytes that two windows share: a secret this long is never cut
 LEFT = 64  # bytes of the previous window that rules see as context
-_CUTS = (b" ", b"\t", b",", b";", b"\"", b"'", b">", b"&")
+_CUTS = (b" ", b"\t", b",", b";", b'"', b"'", b">", b"&")
 _ORPHAN = 2  # lines of base64 at the start of a member: the end of a key whose beginning was cut off
 
 
@@ -64,6 +64,7 @@ class Stream:
         self._form = form
         self._codec: Transcoder | None = None
         self._held = b""
+        self._narrow = b""  # of `_held`, for a member in UTF-16
         self._state: states.State | None = None
         self._edge: Edge | None = None  # a secret that goes on from the window before
         self._left = b""  # context from the window before; empty at the start of a line
@@ -105,7 +106,7 @@ class Stream:
         return self._wide(self._codec, final=final)
 
     def _wide(self, codec: Transcoder, *, final: bool) -> bytes:
-        self._narrow = getattr(self, "_narrow", b"") + codec.narrow(self._held)
+        self._narrow += codec.narrow(self._held)
         self._held = b""
         out, self._narrow = self._lines(self._narrow, final=final)
         return codec.widen(out) + (codec.rest() if final else b"")
@@ -173,7 +174,7 @@ class Stream:
         if not self._inside_line and self._state is not None:
             taken = self._state.take(line)
             self._state = taken.state
-            spans = self._union(spans, taken.spans)
+            spans = merged([*spans, *taken.spans], {}) if taken.spans else spans
         if found.state is not None and last:
             self._state = found.state
         cut = len(line) if last else _cut(line, begin, spans)
@@ -193,11 +194,6 @@ class Stream:
         rest = Span(begin, end, "", begin, text=b"", edge=self._edge)
         return [rest, *(span if span.start >= end else replace(span, start=end) for span in spans if span.end > end)]
 
-    def _union(self, spans: list[Span], more: Iterable[Span]) -> list[Span]:
-        from bilbs_cli.diag.redaction.scanner import merged
-
-        return merged([*spans, *more], {}) if more else spans
-
     def _applied(self, line: bytes, begin: int, cut: int, spans: list[Span]) -> bytes:
         out, done = [], begin
         for span in spans:
@@ -208,7 +204,7 @@ class Stream:
         out.append(line[done:cut])
         return b"".join(out)
 
-    def _mask(self, line: bytes, span: Span) -> bytes:
+    def _mask(self, line: bytes, span: Span) -> bytes:  # noqa: ARG002 - the harvest of secrets.py keeps what is masked
         if self._form is not None and self._form.fixed:
             return b"X" * (span.end - span.start)
         return span.text if span.text is not None else span.wrap + mask(span.rule) + span.wrap
@@ -226,9 +222,6 @@ def _cut(line: bytes, begin: int, spans: list[Span]) -> int:
         if span.context < cut < span.end:
             cut = span.end
     return cut
-
-
-_TOKEN_END: Callable[[bytes, int], int]
 
 
 def _token_end(line: bytes, pos: int) -> int:

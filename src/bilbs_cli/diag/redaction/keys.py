@@ -8,7 +8,6 @@ from functools import lru_cache
 
 from bilbs_cli.diag.redaction.allowed import is_counter, is_path, is_plain_word, is_prose, is_state, looks_random
 
-
 LONGEST = 120  # bytes of a name that are judged: its end
 
 
@@ -103,7 +102,7 @@ def is_secret(kind: Kind, value: bytes, rest: bytes, *, quoted: bool) -> bool:
 
     `rest` is the line from the value on (an explanation goes on after its first word); `quoted` values are not prose.
     """
-    if is_state(value) or (is_path(value) and not (kind >= Kind.PASS and quoted)):
+    if is_state(value) or (is_path(value) and not (kind >= Kind.PASS and (quoted or b"/" not in value))):
         return False
     if kind is Kind.PASS and (is_counter(value) or value.startswith((b"/", b"~"))):
         return False

@@ -140,9 +140,9 @@ def _literal_regex(pattern: bytes) -> Any:
 def weak(secret: bytes) -> bool:
     """Say whether `secret` is a word that logs hold anyway: hunting it would mask half a bundle."""
     text = secret.strip()
-    if len(text) < MINIMUM or len(set(text)) < 5 or text.startswith((b"/", b"./", b"~/", b"http://", b"https://")) and b"@" not in text:
+    if len(text) < MINIMUM or len(set(text)) < 5 or (text.startswith((b"/", b"./", b"~/", b"http://", b"https://")) and b"@" not in text):
         return True
-    return text.isdigit() and len(text) < 10 or text.isalpha() and len(text) < 20 and text[1:].lower() == text[1:]
+    return (text.isdigit() and len(text) < 10) or (text.isalpha() and len(text) < 20 and text[1:].lower() == text[1:])
 
 
 def named(secrets: Iterable[bytes]) -> dict[str, bytes]:

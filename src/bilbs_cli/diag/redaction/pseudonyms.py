@@ -98,7 +98,7 @@ def _lock(path: Path) -> Iterator[None]:
 def own_names(root: Path | None = None) -> tuple[set[str], set[str]]:
     """Return this box's host names (uname, /etc/hostname, /etc/hosts) and the people in /etc/passwd."""
     hosts = set() if root else {platform.node()}
-    hosts |= {word for word in _text(root, "/etc/hostname").split()[:1]}
+    hosts |= set(_text(root, "/etc/hostname").split()[:1])
     for line in _text(root, "/etc/hosts").splitlines():
         words = line.partition("#")[0].split()
         hosts.update(words[1:])

@@ -15,9 +15,12 @@ class Counted(Protocol):
     """What an item of the manifest says of its redaction."""
 
     @property
-    def path(self) -> str: ...
+    def path(self) -> str:
+        """Return the member's name."""
+
     @property
-    def redactions(self) -> Mapping[str, int]: ...
+    def redactions(self) -> Mapping[str, int]:
+        """Return the counts of its stream."""
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from bilbs_cli.diag.redaction import assigned, recoded
 from bilbs_cli.diag.redaction.assigned import Found
 from bilbs_cli.diag.redaction.blocks import BLOCK_TRIGGERS, find_blocks
 from bilbs_cli.diag.redaction.literals import Literals
-from bilbs_cli.diag.redaction.rule import Rule, Span, compiled
+from bilbs_cli.diag.redaction.rule import Rule, Span, compiled, mask
 from bilbs_cli.diag.redaction.rules import RULES
 
 FORK = 5  # branches of the tree of rules at each level
@@ -161,8 +161,6 @@ def _joined(one: Span, two: Span, rank: dict[str, int]) -> Span:
 
 def applied(text: bytes, spans: Iterable[Span]) -> bytes:
     """Return `text` with its secrets masked."""
-    from bilbs_cli.diag.redaction.rule import mask
-
     out, done = [], 0
     for span in spans:
         out += [text[done : span.start], span.text if span.text is not None else span.wrap + mask(span.rule) + span.wrap]

@@ -1,4 +1,4 @@
-"""This host's own secrets, read where they are kept: what redaction masks by value, and the seal gate looks for.
+"""The host's own secrets, read where they are kept: what redaction masks by value, and the seal gate looks for.
 
 Nothing here is written anywhere; what was read is bounded in size and number, and is only ever compared.
 """

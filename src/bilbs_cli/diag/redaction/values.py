@@ -20,7 +20,7 @@ _BARE = re.compile(
     rb"|<(?![/a-zA-Z])"
     rb"|\#(?!033\[))++"
 )
-_NEXT_PAIR = re.compile(rb"[\s,;&][\w.-]{1,40}[\"']?=")
+_NEXT_PAIR = re.compile(rb"\s[\w.-]{1,40}[\"']?=")
 _COMMENT = re.compile(rb"(?<![ \t])[ \t]++[#;](?:[ \t].*)?$")  # the look-behind keeps long runs of blanks linear
 _TAIL = b" \t\r,;"
 _BLOCK = re.compile(rb"[ \t]*(?:![\w:/.-]*[ \t]+)?[|>][+-]?\d?[+-]?[ \t]*(?:#.*)?\r?$")

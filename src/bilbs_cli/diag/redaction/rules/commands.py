@@ -17,7 +17,7 @@ def _not_a_path(value: bytes) -> bool:
 
 
 def _has_digit_or_mark(value: bytes) -> bool:
-    return _argument(value) and not value.isalpha() or len(value) > 12
+    return (_argument(value) and not value.isalpha()) or len(value) > 12
 
 
 COMMANDS = (
@@ -38,7 +38,7 @@ COMMANDS = (
         + rb"?"
         + _ARG,
         leaks=("ipmitool -I lanplus -H 10.0.0.9 -U admin -P «hunter2-fake» sel list",
-               "[\"ipmitool\", \"-P\", \"«hunter2-fake»\"]", "ipmitool -P«hunter2-fake» mc info"),
+               '["ipmitool", "-P", "«hunter2-fake»"]', "ipmitool -P«hunter2-fake» mc info"),
         keeps=("ipmitool -I lanplus -H bmc -U admin -E sel list", "ipmitool -p 623 sel"),
         check=_argument),
     Rule("ipmi-user-password", "BMC password that is set",
@@ -132,7 +132,7 @@ COMMANDS = (
     Rule("here-string", "password in a here-string",
         rb"\b(?:chpasswd|passwd|cryptsetup|kinit|sudo|docker|gpg)\b[^"
         rb"|\n]*?<<<[ \t]*[\"']?(?:[\w.-]+:)?([^\s\"']+)",
-        leaks=("cryptsetup luksOpen /dev/sda2 x <<< \"«luks-fake-1»\"",),
+        leaks=('cryptsetup luksOpen /dev/sda2 x <<< "«luks-fake-1»"',),
         check=_argument),
     Rule("htpasswd-argument", "password argument of htpasswd, useradd and usermod",
         rb"\bhtpasswd[ \t]+-\w*b\w*[ \t]+(?:\S+[ \t]+)?\S+[ \t]+"
@@ -152,8 +152,8 @@ COMMANDS = (
     Rule("audit-arguments", "password argument in an audit record",
         rb"\ba\d+=\"-?-(?:password|passwd|pass|token|secret|api-?key|passphrase|P|p|pw|w"
         rb"|auth-token)\"[ \t]+a\d+=\"([^\"]+)\"",
-        leaks=("type=EXECVE msg=audit(1.2:3): argc=3 a0=\"x\" a1=\"--password\" a2=\"«hunter2-fake»\"",),
-        keeps=("type=EXECVE msg=audit(1.2:3): argc=2 a0=\"mkdir\" a1=\"-p\" a2=\"/var/x\"",),
+        leaks=('type=EXECVE msg=audit(1.2:3): argc=3 a0="x" a1="--password" a2="«hunter2-fake»"',),
+        keeps=('type=EXECVE msg=audit(1.2:3): argc=2 a0="mkdir" a1="-p" a2="/var/x"',),
         check=_not_a_path),
 )
 

@@ -32,7 +32,7 @@ HASHES = (
         keeps=("password_encryption = scram-sha-256",)),
     Rule("postgres-md5", "PostgreSQL md5 hash",
         rb"\bpassword\W{1,6}(md5[0-9a-f]{32})\b|^\"[^\"]+\"[ \t]+\"(md5[0-9a-f]{32})\"",
-        leaks=("ALTER ROLE x PASSWORD '«md5<32h>»';", "\"app\" \"«md5<32h>»\""),
+        leaks=("ALTER ROLE x PASSWORD '«md5<32h>»';", '"app" "«md5<32h>»"'),
         keeps=("md5sum d41d8cd98f00b204e9800998ecf8427e",)),
     Rule("mysql-hash", "MySQL password hash",
         rb"(\*[0-9A-F]{40})\b|\b(\$A\$\d{3}\$[^\s\"']{20,})",

@@ -38,7 +38,7 @@ NETWORK = (
         + rb"(?:[ \t]+(?:DES|AES[\w-]*|3DES)(?:[ \t]+(?:-[lm][ \t]+)?"
         + _WORD
         + rb")?)?|^usmUser[ \t]+\d+[ \t]+\d+[ \t]+0x\S+[ \t]+.*?[ \t]\.[\d.]+[ \t]+(.*)$",
-        leaks=("createUser bob SHA \"«authfake12»\" AES «privfake34»",
+        leaks=('createUser bob SHA "«authfake12»" AES «privfake34»',
                "createUser -e 0x80 bob MD5 «authfake12» DES")),
     Rule("snmp-command", "SNMP secrets on a command line",
         rb"\bsnmp\w*\b[^|\n]*?[ \t](?-i:-c|-A|-X|-3[mMkK])[ \t]*" + _WORD
@@ -89,7 +89,7 @@ NETWORK = (
     Rule("ipsec-secret", "secret in ipsec.secrets",
         rb"(?:^|\s):[ \t]*(?-i:PSK|EAP|XAUTH|NTLM|PIN)[ \t]+(?:0[sx])?"
         + _WORD,
-        leaks=("10.0.0.1 10.0.0.2 : PSK \"«ipsec-fake-1»\"", "bob : EAP \"«eapfake99»\""),
+        leaks=('10.0.0.1 10.0.0.2 : PSK "«ipsec-fake-1»"', 'bob : EAP "«eapfake99»"'),
         keeps=("vpn : PIN %prompt",),
         check=lambda v: not v.startswith(b"%") and not is_state(v)),
     Rule("xfrm-key", "IPsec key in the kernel",
@@ -110,6 +110,6 @@ NETWORK = (
         rb"\b(?:crypto[ \t]+isakmp[ \t]+key|pre-shared-key(?:[ \t]+(?:local|remote|address[ \t]+\S+"
         rb"|ascii-text|hexadecimal|key))*|isakmp[ \t]+key)[ \t]+(?:[067][ \t]+)?"
         + _WORD,
-        leaks=("crypto isakmp key «tunnelfake1» address 10.0.0.1", "pre-shared-key ascii-text \"«tunnelfake1»\""),
+        leaks=("crypto isakmp key «tunnelfake1» address 10.0.0.1", 'pre-shared-key ascii-text "«tunnelfake1»"'),
         check=_no_state),
 )

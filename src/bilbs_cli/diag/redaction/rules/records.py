@@ -43,7 +43,7 @@ RECORDS = (
         rb"\b(?:password|passwd|passphrase|passcode|secret|token|api key|psk|pin)[ \t]+"
         rb"(?:(?:is|was|has been|will be|now|=)[ \t]+)?(?:(?:set|changed|reset)[ \t]+to|is|was|now|=)[ \t]*:?[ \t]+" + _WORD,
         leaks=("the password is «hunter2-fake»", "root password was set to «hunter2-fake»",
-               "new password is \"«hunter2-fake»\""),
+               'new password is "«hunter2-fake»"'),
         keeps=("password is incorrect", "token is expired", "the secret is not found", "password was changed",
                "PIN is required"),
         check=_spoken),
@@ -61,8 +61,8 @@ RECORDS = (
         check=_pg_password),
     Rule("userlist", "password in a PgBouncer user list",
         rb"^\"[\w.-]+\"[ \t]+\"([^\"]+)\"\r?$",
-        leaks=("\"app\" \"«hunter2-fake»\"",),
-        keeps=("\"a\" \"\"",),
+        leaks=('"app" "«hunter2-fake»"',),
+        keeps=('"a" ""',),
         check=_secret),
     Rule("sql-password", "password in SQL",
         rb"\bidentified[ \t]+(?:with[ \t]+[\w'\"`]+[ \t]+)?(?:by|as)[ \t]+(?:password[ \t]+|values[ \t]+)?"
@@ -76,7 +76,7 @@ RECORDS = (
                "ALTER ROLE svc WITH ENCRYPTED PASSWORD '«hunter2-fake»';",
                "SET PASSWORD FOR 'bob'@'%' = PASSWORD('«hunter2-fake»')",
                "ALTER USER a IDENTIFIED WITH mysql_native_password BY '«hunter2-fake»'"),
-        keeps=("password 'expired'", "enter password \"\""),
+        keeps=("password 'expired'", 'enter password ""'),
         check=_secret),
     Rule("redis-auth", "Redis AUTH",
         rb"(?:^|[\s\"'])(?-i:AUTH)[\"']?[ \t]+(?:[\"']?default[\"']?[ \t]+)?[\"']?([^\s\"']{6,})[\"']?\r?$"
@@ -89,8 +89,8 @@ RECORDS = (
     Rule("registry-auth", "credentials in a container registry or npm configuration",
         rb"\"(?:auth|identitytoken|registrytoken)\\*\"[ \t]*:[ \t]*\\*\"([^\"\\]{8,})\\*\"|(?:^"
         rb"|:)_auth(?:Token)?[ \t]*=[ \t]*\"?([^\s\"]+)",
-        leaks=("{\"auths\": {\"nvcr.io\": {\"auth\": \"«<40>=»\"}}}", "//registry.local/:_auth=«<28>»"),
-        keeps=("\"auth\": \"required\"",),
+        leaks=('{"auths": {"nvcr.io": {"auth": "«<40>=»"}}}', "//registry.local/:_auth=«<28>»"),
+        keeps=('"auth": "required"',),
         check=lambda v: _secret(v) and len(v) >= 8 and not v.isalpha()),
     Rule("kubeconfig-key", "client key in a kubeconfig",
         rb"(?:\b(?:client-key-data|clientKeyData|tls\.key|ssh-privatekey|ca\.key)|\.dockerconfigjson"
@@ -114,11 +114,11 @@ RECORDS = (
     Rule("form-password", "value attribute of a password field",
         rb"<input[^<>]*\btype=[\"']?password\b[^<>]*\bvalue=[\"']([^\"']+)"
         rb"|<input[^<>]*\bvalue=[\"']([^\"']+)[\"'][^<>]*\btype=[\"']?password",
-        leaks=("<input type=\"password\" name=\"p\" value=\"«hunter2-fake»\">",)),
+        leaks=('<input type="password" name="p" value="«hunter2-fake»">',)),
     Rule("secure-string", "PowerShell secure string",
         rb"\bconvertto-securestring[ \t]+(?:-(?:string|asplaintext|force)[ \t]+)*"
         + _WORD,
-        leaks=("ConvertTo-SecureString \"«hunter2-fake»\" -AsPlainText -Force",),
+        leaks=('ConvertTo-SecureString "«hunter2-fake»" -AsPlainText -Force',),
         keeps=("ConvertTo-SecureString $x",),
         check=lambda v: not v.startswith((b"-", b"$"))),
     Rule("mount-credential", "password among mount options",

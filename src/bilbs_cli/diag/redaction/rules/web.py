@@ -43,9 +43,8 @@ WEB = (
         rb"|\"(?:proxy-)?authorization[ \t]*:[ \t]*" + _LISTS + rb"((?:[^\"\\]|\\.)*)"
         rb"|authorization(?:\\*[\"'\])])*[ \t]*(?:=>|[:=,])[ \t]*\[?[bu]?"
         rb"(?:'" + _LISTS + rb"([^']*)|\"" + _LISTS + rb"((?:[^\"\\]|\\.)*)|" + _LISTS + rb"(.*))",
-        leaks=("Authorization: Digest «username=\"bob\", nonce=\"<32h>\", response=\"<32h>\"»", "-H 'Authorization: Digest «a=\"<32h>\"»' https://x",
-               "Authorization: AWS4-HMAC-SHA256 «Credential=<20u>/20261121/us-east-1/s3/aws4_request, "
-               "Signature=<64h>»")),
+        leaks=('Authorization: Digest «username="bob", nonce="<32h>", response="<32h>"»', "-H 'Authorization: Digest «a=\"<32h>\"»' https://x",
+               "Authorization: AWS4-HMAC-SHA256 «Credential=<20u>/20261121/x, Signature=<64h>»")),
     Rule("http-authorization", "Authorization header",
         rb"authorization"
         + _GAP
@@ -56,7 +55,7 @@ WEB = (
         + rb"([^\s\"'\\,;<>\])}]{2,})",
         leaks=("Authorization: Basic «<24b>»", "'authorization': 'Bearer «<40>»'",
                "Proxy-Authorization: Basic «<24b>»", "Authorization: «<32>»",
-               "Authorization: Token token=\"«<20>»\"", "Authorization:[Bearer «<24>»]"),
+               'Authorization: Token token="«<20>»"', "Authorization:[Bearer «<24>»]"),
         keeps=("authorization: failed", "Authorization: required", "authorization=enabled"),
         check=_credential),
     Rule("bearer-token", "bearer token outside a header",
@@ -73,7 +72,7 @@ WEB = (
         rb"\bset-cookie2?"
         + _GAP
         + rb"[^\s=;,\"']{1,80}=([^\s;\"']+)",
-        leaks=("Set-Cookie: SESS=«<32h>»; Path=/; HttpOnly", "\"set-cookie\": [\"sid=«<20>»; Secure\"]")),
+        leaks=("Set-Cookie: SESS=«<32h>»; Path=/; HttpOnly", '"set-cookie": ["sid=«<20>»; Secure"]')),
     Rule("cookie", "cookies that a client sends",
         rb"(?:^|[^-\w])cookie"
         + _GAP
