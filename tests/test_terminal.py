@@ -11,7 +11,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bilbs_cli import terminal
@@ -65,6 +65,7 @@ def test_json_is_asked_for_before_a_double_dash_only() -> None:
 
 
 @given(st.text(), st.text())
+@example("\x7f", "\x7f\x9b")
 def test_a_json_document_is_ascii_that_no_terminal_obeys(key: str, value: str) -> None:
     text = terminal.envelope("x", {key: [value]})
     assert text.isascii()

@@ -371,3 +371,16 @@ def test_a_bmc_password_that_others_can_read_is_refused(bilbs: Bilbs, tmp_path: 
     assert ended.status == 77
     assert SECRET not in ended.stderr
     assert "chmod 600" in ended.stderr
+
+
+def test_pseudonyms_leave_no_serial_of_the_bmc_in_any_form(bilbs: Bilbs, tmp_path: Path) -> None:
+    with simulator(tmp_path) as bmc:
+        password = private(tmp_path / "password", PASSWORD)
+        ended = bilbs("diag", "collect", "-o", str(tmp_path), "--only", "bmc", "--pseudonymize", "--bmc-host", "127.0.0.1",
+                      "--bmc-port", str(bmc.port), "--bmc-user", USER, "--bmc-password-file", str(password))
+    members = opened(Path(ended.stdout.strip()))
+    for serial in (b"S123456X7890", b"CHSN000123", b"BSN-0042"):
+        for name, content in members.items():
+            assert serial not in content, name
+            assert serial.hex(" ").encode() not in content, name
+    assert b"serial-" in members["SUMMARY.txt"]

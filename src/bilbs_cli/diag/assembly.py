@@ -63,7 +63,7 @@ def collect_bundle(request: Request, watcher: collect.Watcher | None = None, to_
     space.check_space(out_dir, space.need_bytes(FIRST_PAGES, encrypted=bool(request.recipients)))
     _be_nice(request.nice)
     known = guard.secrets_of_host(request.options)
-    pseudonyms = guard.names_of_box() if request.pseudonymize else None
+    pseudonyms = guard.names_of_box() if request.options.pseudonymize else None
     redactor = Redactor(known=known.values(), custom=guard.custom_rules(request.custom_rules), pseudonyms=pseudonyms)
     now = datetime.now(UTC)
     host = redactor.text(platform.node()) if pseudonyms else platform.node()
@@ -141,7 +141,7 @@ def _header(request: Request, now: datetime, host: str, redactor: Redactor) -> M
     options = request.options
     return {
         "host": host, "started_at": now.isoformat(timespec="milliseconds"), "profile": options.profile.value, "root": options.root,
-        "rules_version": redactor.rules_version, "pseudonymized": request.pseudonymize,
+        "rules_version": redactor.rules_version, "pseudonymized": request.options.pseudonymize,
         "collectors": [one.name for one in request.collectors], "left_out": [one.name for one in request.left_out],
         "titles": {one.name: one.title for one in COLLECTORS},
         "options": {

@@ -362,7 +362,7 @@ class ChildJob:
         self.emit({"t": "begin", "key": key, "what": what, "timeout_s": timeout_s}, b"")
 
     def _fact(self, key: str, path: Sequence[str], reading: Reading) -> None:
-        leaf = self._clean(model.encode(reading))
+        leaf = self._clean(model.encode(reading), path[-1])
         self.tell_pairs()
         try:
             self.emit({"t": "fact", "key": key, "path": [self.collector, *path], "leaf": leaf}, b"")
@@ -370,14 +370,14 @@ class ChildJob:
             leaf = model.encode(ReadError("NotJson", str(error)))
             self.emit({"t": "fact", "key": key, "path": [self.collector, *path], "leaf": leaf}, b"")
 
-    def _clean(self, node: Any) -> Any:
-        """Redact every string of a JSON value."""
+    def _clean(self, node: Any, key: str) -> Any:
+        """Redact every string of a JSON value; `key` is the name it stands under."""
         if isinstance(node, str):
-            return self.redactor.text(node.encode("utf-8", "replace").decode()) if len(node) > 3 else node
+            return self.redactor.text(node.encode("utf-8", "replace").decode(), key=key) if len(node) > 3 else node
         if isinstance(node, dict):
-            return {str(name): self._clean(inner) for name, inner in node.items()}
+            return {str(name): self._clean(inner, key if name == "value" else str(name)) for name, inner in node.items()}
         if isinstance(node, list | tuple):
-            return [self._clean(inner) for inner in node]
+            return [self._clean(inner, key) for inner in node]
         if isinstance(node, float) and (node != node or node in {float("inf"), float("-inf")}):  # noqa: PLR0124 - NaN
             return repr(node)
         return node

@@ -106,14 +106,14 @@ def redact(
     _json: terminal.Json = False,
 ) -> None:
     """Remove secrets from a file, a folder, a tarball or stdin, with the rules of the bundle."""
-    from bilbs_cli.diag import redacting
+    from bilbs_cli.diag import redact_text
 
-    redacting.redact(source, output, pseudonymize=pseudonymize)
+    redact_text.redact(source, output, pseudonymize=pseudonymize)
 
 
 @app.command()
 def reveal(source: Annotated[str, typer.Argument(metavar="FILE|-", help="Text with pseudonyms, or - for stdin.")] = "-") -> None:
     """Put the real names back into text with pseudonyms; only on the box that made them."""
-    from bilbs_cli.diag import redacting
+    from bilbs_cli.diag import redact_text
 
-    redacting.reveal(source)
+    redact_text.reveal(source)

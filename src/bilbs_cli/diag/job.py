@@ -52,6 +52,7 @@ class Options:
     services: tuple[str, ...] = ()
     bmc: BmcTarget | None = None
     root: bool = False
+    pseudonymize: bool = False  # identities are replaced: raw bytes that hold them in another form stay out
 
     @property
     def live(self) -> bool:

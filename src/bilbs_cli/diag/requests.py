@@ -43,7 +43,6 @@ class Request:
     compression: Compression
     deadline_s: float
     recipients: Recipients | None
-    pseudonymize: bool
     custom_rules: tuple[tuple[str, str], ...]
     nice: int
     since_text: str
@@ -57,6 +56,7 @@ def build(*, output: str | None = None, profile: Profile | None = None, only: Se
     settings = config.load()
     kind = profile or Profile(settings.value("diag.profile"))
     chosen, left_out = choose(only, skip)
+    disguised = pseudonymize or settings.value("redaction.pseudonymize")
     recipients = encrypt_to or settings.value("diag.encrypt_to")
     options = Options(
         profile=kind,
@@ -66,6 +66,7 @@ def build(*, output: str | None = None, profile: Profile | None = None, only: Se
         services=tuple(settings.value("diag.services")),
         bmc=None if sysroot else _bmc(bmc or BmcFlags(), settings),
         root=os.geteuid() == 0,
+        pseudonymize=disguised,
     )
     if deadline is not None and not 0 < deadline < 1e6:
         raise UsageProblem(f"--deadline {deadline:g} is not a number of seconds above 0")
@@ -74,7 +75,6 @@ def build(*, output: str | None = None, profile: Profile | None = None, only: Se
         compression=_flag("--compress", lambda: _compression(compress)),
         deadline_s=deadline or settings.value("diag.deadline_s") or DEADLINE_S[kind],
         recipients=parse_recipients(recipients) if recipients else None,
-        pseudonymize=pseudonymize or settings.value("redaction.pseudonymize"),
         custom_rules=tuple(settings.value("redaction.rules")), nice=settings.value("diag.nice"), since_text=since,
     )
 

@@ -226,7 +226,8 @@ def _not_read(header: Facts, ended: Facts, items: Sequence[Item]) -> Iterator[st
     missing = sorted({str(item.reason).removesuffix(" is not installed") for item in items if str(item.reason).endswith(" is not installed")})
     if missing:
         yield from _bullet(" ", f"not installed here: {', '.join(missing)}")
-    denied = [item.path for item in items if item.status is Status.DENIED]
+    remote = "bmc" if (header.get("options") or {}).get("bmc_host") else ""  # its refusal is about the login there
+    denied = [item.path for item in items if item.status is Status.DENIED and item.collector != remote]
     if denied:
         yield from _bullet(" ", f"needs root: {', '.join(denied[:6])}" + (f" and {len(denied) - 6} more" if len(denied) > 6 else ""))
     cut = [item.path for item in items if item.truncated]

@@ -117,6 +117,19 @@ def test_the_disk_may_fill_at_any_moment_of_the_seal(tmp_path: Path, left: int) 
         _check(sealed.path, done, tmp_path / "out")
 
 
+def test_the_seal_needs_no_more_space_than_one_part_and_the_first_pages(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 64 << 20) as disk:
+        spool = start(disk.path)
+        for number in range(20):
+            put(spool, f"gpu/m{number}", noise(number, 1_200_000))
+        need = spool.parts.part_bytes + (128 << 10)
+        spool.parts.drop_ballast()
+        free = os.statvfs(disk.path).f_bavail * 4096
+        with (disk.path / "other").open("wb") as other:
+            os.posix_fallocate(other.fileno(), 0, free - need)
+        assert verify(finish(spool).path).members == 24
+
+
 def test_a_disk_that_becomes_read_only_is_named_and_the_run_goes_on_later(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 16 << 20) as disk:
         spool = start(disk.path)

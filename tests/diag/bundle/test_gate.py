@@ -52,7 +52,7 @@ def test_a_hit_names_member_line_and_source() -> None:
 @pytest.mark.parametrize("before", [0, 1, 262_130, 262_137, 262_144, 700_000, 3_000_000])
 def test_the_line_is_right_wherever_the_content_is_cut_into_chunks(before: int) -> None:
     content = log(1, before)[:before]
-    assert _line(content + SECRET).endswith(f"line {content.count(10) + 1}")
+    assert _line(content + SECRET + b"\nand\nmore\n").endswith(f"line {content.count(10) + 1}")
 
 
 def test_a_secret_in_a_name_is_found_and_the_name_not_shown() -> None:

@@ -43,7 +43,7 @@ def test_frames_of_interleaved_members_come_back_whole(tmp_path: Path) -> None:
 def test_small_frames_of_one_folder_share_a_part(tmp_path: Path) -> None:
     with _volume(tmp_path) as volume:
         parts = Parts(volume)
-        used = {piece[0] for n in range(50) for piece in parts.put_frame(f"gpu/m{n}", noise(n, 900))}
+        used = {piece[0] for n in range(30) for piece in parts.put_frame(f"gpu/m{n}", noise(n, 900))}
         other = {piece[0] for piece in parts.put_frame("kernel/m", b"x")}
         assert len(used) == 1
         assert other != used

@@ -93,6 +93,8 @@ def test_archives_of_gnu_tar_in_pax_format_are_read(tmp_path: Path) -> None:
         (pack(extended(b"size=900000000000000", then=plain("top/x", b""))), "claims 900000000000000 bytes"),
         (pack(extended(b"path=top/y", then=extended(b"path=top/z", then=plain("top/x")))), "of type b'x'"),
         (pack(extended(b"path=top/y")), "pax header without its member"),
+        (pack(extended(b"path=top/y")[:-1] + b"!", plain("top/x")), "pax header is damaged"),
+        (extended(b"path=top/" + b"y" * 700)[:1100], "pax header is damaged"),
         (
             pack(raw(header("pax", 6, 0), kind=(156, b"x")) + b"9999 a" + bytes(506), plain("top/x")),
             "pax header is damaged",

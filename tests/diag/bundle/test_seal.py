@@ -75,6 +75,12 @@ def test_the_summary_comes_first_and_members_follow_in_the_order_of_collectors(t
     ]
 
 
+def test_members_have_the_time_at_which_they_were_read(tmp_path: Path) -> None:
+    listing = run(["tar", "--utc", "--full-time", "-tvf", str(finish(_collect(tmp_path)).path)]).decode()
+    times = {line.split()[5].removeprefix(f"{NAME}/"): line.split()[4] for line in listing.splitlines()}
+    assert (times["gpu/smi.xml"], times["SUMMARY.txt"]) == ("03:30:00", "03:31:40")
+
+
 def test_summary_and_report_stand_before_the_manifest_wherever_they_were_given(tmp_path: Path) -> None:
     def pages(spool: Spool) -> Front:
         made = front(spool)

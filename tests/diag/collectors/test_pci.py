@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bilbs_cli.diag import model
-from bilbs_cli.diag.collectors import pci, pci_config
+from bilbs_cli.diag.collectors import pci, pci_config, sysfs
 from bilbs_cli.diag.collectors.pci import PCI
 from bilbs_cli.diag.job import Options, Profile
 from bilbs_cli.diag.model import NotCollected, ReadError, Value
@@ -128,15 +128,19 @@ def test_virtual_functions_are_counted_and_not_looked_at(fallen: Gathered) -> No
     assert isinstance(fact(fallen, "0000:18:00.1", "kind"), NotCollected)
 
 
-def test_a_device_whose_place_is_a_loop_is_still_described(tmp_path: Path) -> None:
-    root = copied(tmp_path)
-    place = root / "sys/bus/pci/devices" / NIC
-    place.unlink()
-    place.mkdir()
-    for name, text in (("vendor", "0x15b3"), ("class", "0x020700"), ("device", "0x1021")):
-        (place / name).write_text(text)
-    (root / "sys/bus/pci/devices/0000:18:00.1").unlink()
-    assert fact(gather(PCI, dead(root)), NIC, "bridges_above") == Value([])
+def test_a_device_that_leaves_while_it_is_described_costs_its_place_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sysfs, "home", lambda *_: None)
+    got = gather(PCI, dead())
+    assert fact(got, NIC, "bridges_above") == Value([])
+    assert fact(got, NIC, "link", "current_link_width") == Value(8)
+
+
+def test_a_place_that_is_a_loop_or_nowhere_is_none(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "void").symlink_to("/nowhere")
+    assert [sysfs.home(tmp_path, path) for path in ("/loop", "/void", "/absent")] == [None, None, None]
+    assert sysfs.home(None, str(tmp_path / "loop")) is None
+    assert sysfs.home(None, "/proc/self/exe/x") is None
 
 
 def test_names_that_are_no_address_are_not_followed(tmp_path: Path) -> None:
@@ -179,6 +183,14 @@ def test_a_capability_list_that_is_a_loop_ends() -> None:
     config[0x100:0x104] = (0x0001 | 0x100 << 20).to_bytes(4, "little")
     assert pci_config.capability(bytes(config), 0x10) is None
     assert pci_config.extended_capability(bytes(config), 0x0D) is None
+
+
+def test_a_vendor_that_the_name_database_does_not_know_has_no_name() -> None:
+    database = b"# list\n1000  Broadcom\n\t2330  not this one\n10de  NVIDIA\n\t1db4  V100\n15b3  Mellanox\n\t2330  nor this\n"
+    assert pci_config.names(database, "dead", "2330") == (None, None)
+    assert pci_config.names(database, "10de", "2330") == ("NVIDIA", None)
+    assert pci_config.names(database, "10de", "1db4") == ("NVIDIA", "V100")
+    assert pci_config.names(b"", "10de", "2330") == (None, None)
 
 
 @given(st.binary(max_size=300), st.sampled_from(["10de", "15b3", "ffff"]))

@@ -174,6 +174,12 @@ def test_a_systemctl_that_says_nothing_is_not_a_host_without_failures(monkeypatc
     assert "--unit=trainer.service" in calls(journal)[0]
 
 
+def test_units_that_were_not_listed_this_time_are_not_without_failures(systemd: tuple[Path, Path]) -> None:
+    got = gather(part(services._systemd, "services"), skip=frozenset({"services/units.txt"}))
+    assert isinstance(fact(got, "failed"), NotCollected)
+    assert fact(got, "units", "nvidia-fabricmanager.service", "active_state") == Value("failed")
+
+
 def test_a_docker_daemon_that_does_not_run_is_not_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     heard = program(monkeypatch, tmp_path / "bin", "docker", "echo '{}'")
     got = gather(part(lambda job: services._containers(job, set()), "services"))

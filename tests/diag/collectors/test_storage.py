@@ -155,8 +155,9 @@ def test_a_mount_point_is_one_step_of_a_path_and_stays_itself(parts: list[str]) 
 
 @given(st.binary(max_size=300))
 def test_any_mount_table_is_parsed(noise: bytes) -> None:
-    for mount in mounts.storing(mounts.parse(noise.decode("utf-8", "surrogateescape"))):
-        mounts.unit_name(mount.place)
+    for line in (noise, b"/dev/sdb1 /mnt/" + noise + b" ext4 rw 0 0"):
+        for mount in mounts.storing(mounts.parse(line.decode("utf-8", "surrogateescape"))):
+            assert mounts.unit_name(mount.place).isascii()
 
 
 def test_lines_that_are_cut_short_are_left_out() -> None:
@@ -176,14 +177,16 @@ def test_a_degraded_mirror_names_its_failed_disk(fallen: Gathered) -> None:
     assert fact(fallen, "md", "md0", "failed") == Value(["nvme1n1p2"])
     assert (fact(fallen, "md", "md0", "wanted"), fact(fallen, "md", "md0", "working")) == (Value(2), Value(1))
     assert fact(fallen, "md", "md0", "progress") == Value("recovery = 12.6%")
+    assert (fact(fallen, "md", "md0", "level"), fact(fallen, "md", "md0", "state")) == (Value("raid1"), Value("active"))
     assert fact(fallen, "md", "md1", "failed") == Value([])
     assert fact(fallen, "md", "md0", "degraded") == Value(1)
 
 
 @given(st.text(max_size=300))
 def test_any_text_of_arrays_and_pools_is_parsed(text: str) -> None:
-    raid.mdstat(text)
-    raid.zpools(text)
+    for before in ("", "md0 : active ", "  pool: "):
+        raid.mdstat(before + text)
+        raid.zpools(before + text)
 
 
 def test_a_pool_that_lost_a_disk_has_its_state() -> None:
@@ -310,6 +313,7 @@ def test_disks_that_must_not_be_asked_say_why(tmp_path: Path) -> None:
 
     def ask(job: Job) -> None:
         reasons["sdz"] = storage._disk_obstacle(job, "sdz")
+        reasons["nowhere"] = storage._disk_obstacle(job, "no-such-disk")
         reasons["sda"] = storage._disk_obstacle(job, "sda")
         reasons["nvme0"] = storage._nvme_obstacle(job, "nvme0")
         (root / "sys/class/nvme/nvme0/state").write_text("live\n")
@@ -318,6 +322,7 @@ def test_disks_that_must_not_be_asked_say_why(tmp_path: Path) -> None:
         reasons["remote"] = storage._nvme_obstacle(job, "nvme0")
 
     gather(part(ask), dead(root))
+    assert reasons.pop("nowhere") == "its place in sysfs cannot be read"
     assert reasons == {"sdz": "it is an iSCSI disk: asking it would use the network", "sda": "the disk is offline",
                        "nvme0": "the controller is dead", "live": None,
                        "remote": "it is reached over tcp: asking it would use the network"}

@@ -10,8 +10,8 @@ from bilbs_cli.diag.bundle.volume import Volume
 from bilbs_cli.errors import OutputUnwritable
 
 SMALL_FRAME = 64 << 10  # below it a frame goes to the pack of its folder
-SMALLEST_PART, LARGEST_PART = 128 << 10, 4 << 20
-PARTS = 32  # about so many parts at the end: each is unlinked as soon as the archive holds it
+SMALLEST_PART, LARGEST_PART = 32 << 10, 4 << 20
+PARTS = 40  # about so many parts at the end: each is unlinked as soon as the archive holds it
 BALLAST = "ballast"
 BALLAST_EXTRA = 1 << 20  # beside one part: SUMMARY, manifest, facts, tar headers
 ROOMY = 512 << 20  # with more than this free there is no ballast

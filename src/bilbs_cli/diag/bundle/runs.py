@@ -81,7 +81,7 @@ def _beside(out_dir: Path) -> Iterator[Path]:
     with suppress(OSError):
         folder = out_dir.resolve(strict=True)
         found = (path for path in folder.iterdir() if is_work(path.name))
-        yield from sorted(path for path in found if path.is_dir() and not path.is_symlink())
+        yield from sorted(path for path in found if path.is_dir())
 
 
 def is_work(name: str) -> bool:

@@ -143,19 +143,18 @@ class Unpacked:
     def _gzip(self, first: bytes, blocks: Iterator[bytes]) -> Iterator[bytes]:
         member = None
         for block in _chained(first, blocks):
-            data, more = block, True
-            while data or more:
+            data = block
+            while data:
                 member = member or zlib.decompressobj(31)
                 try:
                     out = member.decompress(data, OUTPUT_BYTES)
                 except zlib.error as error:
                     raise self._damaged(str(error)) from None
+                data = member.unconsumed_tail
+                if member.eof:
+                    data, member = member.unused_data, None
                 if out:
                     yield out
-                if member.eof:
-                    data, more, member = member.unused_data, False, None
-                else:  # a full output says that its window may hold more
-                    data, more = member.unconsumed_tail, len(out) == OUTPUT_BYTES
         if member:
             raise self._damaged("it ends in the middle of a gzip member")
 

@@ -138,7 +138,10 @@ def read_frus(reader: Reader) -> None:
         found = reader.read(("fru", key), partial(_fru, reader.bmc, locator, raw), READING_S)
         if found is not None:
             texts.append(ipmi_fru.describe(found, f"FRU {key}: {locator.name}"))
-        if raw:
+        if raw and reader.job.options.pseudonymize:
+            why = "serial numbers stand in it as bytes: left out with --pseudonymize"
+            reader.job.gap(f"fru-{key}.hex", Status.SKIPPED, why, source="IPMI Read FRU Data")
+        elif raw:
             reader.job.text(f"fru-{key}.hex", _hex_lines(raw[0]), source="IPMI Read FRU Data")
     if texts:
         reader.job.text("fru.txt", "\n".join(texts), source="IPMI Read FRU Data")

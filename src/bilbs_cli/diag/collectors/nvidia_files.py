@@ -106,7 +106,7 @@ def _name_of(job: Job, path: str) -> Reading:
 def _upstream(job: Job, folder: str) -> Reading:
     """Return the address of the port above a device; its own counters are among the facts of the pci collector."""
     try:
-        parent = Path(sysfs.home(job.options.sysroot, folder)).parent.name
+        parent = Path(sysfs.home(job.options.sysroot, folder) or "").parent.name
         return Value(pci_address(parent))
     except (OSError, ValueError) as error:
         return NotCollected(f"no port above it: {error}")

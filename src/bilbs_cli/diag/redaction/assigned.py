@@ -20,8 +20,7 @@ OPTION = rb"(?:^|[\s\"'=,\[(/{])(?:--?|/)[\w\-]*" + CORES + rb"[\w\-]*(?:\\*[\"'
 NAMED = (rb"(?:name|key|property|variable|option|param(?:eter)?|id|field)\\*[\"']?[ \t]*(?::|=>?)[ \t]*\\*[\"']?[\w.\-]*" + CORES
          + rb"[\w.\-]*\\*[\"']?")
 SET = rb"\b(?:setenv|set|\w+_header|fastcgi_param)[ \t]+[\w.\-]*" + CORES + rb"[\w.\-]*[ \t]+[^\s=:]"
-FORMS = (ELEMENT, PLIST, rb"(?m:" + OPTION + rb")", NAMED, SET)
-TRIGGERS = (ASSIGNED, *FORMS)
+ELEMENTS = (ELEMENT, PLIST)
 
 _FIND = compiled(ASSIGNED, capture=False)
 _FIND_ELEMENT = compiled(ELEMENT, capture=False)
@@ -32,7 +31,7 @@ _FIND_NAMED = compiled(NAMED, capture=False)
 _VALUE_NEXT = re.compile(
     rb"[ \t]*[,;>]?[ \t]*(?:\\*[\"'])?(?:value|val|content|default|secret)\\*[\"']?[ \t]*(?:=>|[:=])[ \t]*", re.IGNORECASE)
 _VALUE_BEFORE = re.compile(
-    rb"\\*[\"']?value\\*[\"']?[ \t]*(?:=>|[:=])[ \t]*\\*[\"'](?P<value>[^\"'\\]{1,512})\\*[\"'][ \t]*,[ \t]*\\*[\"']?$", re.IGNORECASE)
+    rb"\\{0,7}[\"']?value\\*[\"']?[ \t]*(?:=>|[:=])[ \t]*\\*[\"'](?P<value>[^\"'\\]{1,512})\\*[\"'][ \t]*,[ \t]*\\*[\"']?$", re.IGNORECASE)
 _FORM = re.compile(rb"form-data;.*name=", re.IGNORECASE)
 _LINE_START = re.compile(
     rb"[ \t]*(?:[#;>|-]+[ \t]+)?(?:(?:export|set|setenv|declare[ \t]+-\w+|local|var|let|const|readonly|env|ENV|ARG|Environment=)[ \t]+"
@@ -41,6 +40,9 @@ _SCHEME = re.compile(rb"[ \t]*(?:[\"']?)(?:Basic|Bearer|Token|Bot|Negotiate|NTLM
 _WRAPPED = re.compile(rb"[ \t]*\{[ \t]*\\*[\"']?(?:value|plaintext|plain|text|data|secret)\\*[\"']?[ \t]*(?:=>|[:=])", re.IGNORECASE)
 
 _NAMED_AS = re.compile(rb"[\w.\- \x80-\xff]*[\w\-\x80-\xff]")
+_OPTION_NAME = re.compile(rb"[\s\"'=,\[(/{]?((?:--?|/)[\w\-]+)(\\*[\"'],?)?[ \t]*")
+_PLIST_VALUE = re.compile(rb"[ \t]*<(?:string|data)>")
+_TAG_END = re.compile(rb"[ \t]*>(?=[^<])")
 _PAIR_NEXT = re.compile(rb"[ \t]+[A-Za-z_][\w.-]{0,40}=(?:[^=]|$)")
 _PROSE_NEXT = re.compile(rb"[ \t]+[a-z]{1,16}[ \t]+[a-z\"']")  # `failed to list *v1.Secret: secrets "x" is forbidden`
 _CELL = re.compile(rb"(?:^|\|)[ \t]*$")  # of a table: at the start of a line, or behind a bar
@@ -111,7 +113,7 @@ def _is_pair(text: bytes, start: int, after: int, closers: bytes, *, quoted: boo
 def _starts_line(text: bytes, start: int, closers: bytes) -> bool:
     """Say whether a name is the first of its line, so that its value may hold blanks."""
     lead = _LINE_START.fullmatch(text[:start]) if start < 160 else None
-    return bool(lead) and (b":" in closers or closers.startswith((b" ", b"\t")) or not lead["words"])
+    return lead is not None and (b":" in closers or closers.startswith((b" ", b"\t")) or not lead["words"])
 
 
 def name_start(text: bytes, core: int) -> int:
@@ -172,7 +174,7 @@ def _awaiting(rule: str, kind: Kind, text: bytes, rest: bytes, wrap: bytes, *, c
     return states.Awaiting(rule, kind, "yaml", indent) if colon or rest == b"\\" else None
 
 
-_LISTED = re.compile(rb"\\*[\"']((?:[^\"'\\]|\\(?![\"']).)+)\\*[\"']")
+_LISTED = re.compile(rb"[\"']((?:[^\"'\\]|\\(?![\"']).)+)\\*[\"']")
 
 
 def _listed(text: bytes, pos: int, kind: Kind, context: int, found: Found, wrap: bytes) -> int:
@@ -191,13 +193,14 @@ def _listed(text: bytes, pos: int, kind: Kind, context: int, found: Found, wrap:
 
 def find_options(text: bytes, begin: int, found: Found) -> None:
     """Find `--password VALUE` and `"--password", "VALUE"`, with the value on the next line of a JSON list too."""
+    size = len(text.rstrip(b"\r"))
     for start, end in matches(_FIND_OPTION, text, begin):
-        option = re.match(rb"[\s\"'=,\[(/{]?((?:--?|/)[\w\-]+)(\\*[\"'],?)?[ \t]*", text[start:])
+        option = _OPTION_NAME.match(text, start)
         kind = kind_of(option[1].lstrip(b"-/")) if option else None
         if kind is None or not option:
             continue
-        pos = start + option.end()
-        if pos >= len(text.rstrip(b"\r")):
+        pos = option.end()
+        if pos >= size:
             found.state = states.Awaiting(RULE_OF[kind], kind, "json") if option[2] else found.state
             continue
         inside = None if option[2] else values.enclosing(text, start + 1)
@@ -209,7 +212,7 @@ def find_settings(text: bytes, begin: int, found: Found) -> None:
     for start, end in matches(_FIND_SET, text, begin):
         name = re.match(rb"(\w+)[ \t]+([\w.\-]+)", text[start:end])
         kind = kind_of(name[2]) if name else None
-        value = text[end - 1 :].split(None, 1)[0]
+        value = text[end - 1 : end + 64].split(None, 1)[0]
         if kind is not None and name and (name[1].lower() == b"setenv" or not value.isalpha()):
             _value(text, end - 1, kind, start, found)
 
@@ -218,26 +221,27 @@ def find_elements(text: bytes, begin: int, found: Found) -> None:
     """Find `<password>…</password>`, property lists, and elements whose text stands on the next line."""
     for start, end in matches(_FIND_ELEMENT, text, begin):
         name = re.match(rb"<(?:\w+:)?([\w.\-]+)", text[start:end])
-        if name and text[end - 2 : end - 1] != b"/":
-            _element(text, start, end, kind_of(name[1]), found)
+        if name and text[end - 2 : end - 1] != b"/" and _element(text, start, end, kind_of(name[1]), found) < 0:
+            break
     for start, end in matches(_FIND_PLIST, text, begin):
-        string = re.match(rb"[ \t]*<(?:string|data)>", text[end:])
-        _element(text, start, end + (string.end() if string else 0), kind_of(text[start + 5 : end - 6]), found)
+        string = _PLIST_VALUE.match(text, end)
+        _element(text, start, string.end() if string else end, kind_of(text[start + 5 : end - 6]), found)
 
 
-def _element(text: bytes, start: int, end: int, kind: Kind | None, found: Found) -> None:
+def _element(text: bytes, start: int, end: int, kind: Kind | None, found: Found) -> int:
+    """Judge the text of an element; return where it ends, -1 when it does not end on this line."""
     if kind is None:
-        return
-    if text.startswith(b"<![CDATA[", end):
-        end += 9
-    stop = text.find(b"<" if text[end - 1 : end] != b"[" else b"]]>", end)
+        return end
+    raw = text.startswith(b"<![CDATA[", end)
+    end += 9 if raw else 0
+    stop = text.find(b"]]>" if raw else b"<", end)
     content = text[end : stop if stop >= 0 else len(text)]
     if not content.strip():
         if stop < 0:
             found.state = states.Awaiting(RULE_OF[kind], kind, "xml")
-        return
-    if is_secret(kind, content, content, quoted=True):
+    elif is_secret(kind, content, content[:200], quoted=True):
         found.spans.append(Span(end, end + len(content), RULE_OF[kind], start))
+    return stop
 
 
 def find_named(text: bytes, begin: int, found: Found) -> None:
@@ -252,8 +256,8 @@ def find_named(text: bytes, begin: int, found: Found) -> None:
             _value(text, after.end(), kind, start, found, wrap=b'"' if text[end - 1 : end] == b'"' and b":" in after[0] else b"")
         elif before and is_secret(kind, before["value"], before["value"], quoted=True):
             found.spans.append(Span(*before.span("value"), RULE_OF[kind], before.start()))
-        elif not text[end:].strip(b" \t\r,\"'>"):
+        elif len(text) - end < 64 and not text[end:].strip(b" \t\r,\"'>"):
             style = "form" if _FORM.search(text) else "named"
             found.state = states.Awaiting(RULE_OF[kind], kind, style, states.indent_of(text))
-        elif (content := re.match(rb"[ \t]*/?>([^<]+)<", text[end:])) and b"<" in text[max(0, start - 200) : start]:
-            _element(text, start, end + content.start(1), kind, found)
+        elif (tag := _TAG_END.match(text, end)) and b"<" in text[max(0, start - 200) : start]:
+            _element(text, start, tag.end(), kind, found)

@@ -21,8 +21,8 @@ _FIND_KEY = compiled(KEY_BEGIN, capture=False)
 _FIND_REST = compiled(rb"(?m:" + rb"|".join((_PUTTY, _VAULT, _DATA, _CHPASSWD, _INLINE)) + rb")", capture=False)
 _KEY_END = compiled(rb"-{4,5}[ ]?END (?:[A-Z0-9]+[ +%])*[A-Z0-9]+(?: V1)?[ ]?-{4,5}", capture=False)
 _OPEN_BODY = re.compile(rb"(?>[A-Za-z0-9+/=_ \t\r-]|\\+[nrt]|%0[ADad]|(?:Proc-Type|DEK-Info|Version|Comment)[^\\\"']*)*+")
-_SECRET_ENTRY = re.compile(rb"\\*\"[\w./-]+\\*\"[ \t]*:[ \t]*\\*\"([^\"\\]+)\\*\"")
-_DATA_INLINE = re.compile(rb"\\*\"(?:stringData|data)\\*\"[ \t]*:[ \t]*\{([^{}]*)\}")
+_SECRET_ENTRY = re.compile(rb"\"[\w./-]+\\*\"[ \t]*:[ \t]*\\*\"([^\"\\]+)\\*\"")
+_DATA_INLINE = re.compile(rb"\"(?:stringData|data)\\*\"[ \t]*:[ \t]*\{([^{}]*)\}")
 PRIVATE_KEY = "private-key"
 
 

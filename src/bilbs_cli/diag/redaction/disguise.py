@@ -59,7 +59,7 @@ class Pseudonyms:
         self._key = key
         self._addresses = Addresses(key)
         self._pairs: dict[str, str] = {}
-        self._cache: dict[bytes, bytes] = {}
+        self._told: set[str] = set()
         names = _names(hosts, users, serials)
         self._known = {name.lower(): kind for kind, group in names.items() for name in group}
         self._forms: tuple[tuple[re.Pattern[bytes], Handler], ...] = (
@@ -83,7 +83,7 @@ class Pseudonyms:
         return b"".join(out)
 
     def new_pairs(self) -> dict[str, str]:
-        """Return what was replaced since the last call, stand-in to original."""
+        """Return what was replaced for the first time since the last call, stand-in to original."""
         pairs, self._pairs = self._pairs, {}
         return pairs
 
@@ -112,7 +112,8 @@ class Pseudonyms:
         return f"{kind}-{hmac.digest(self._key, f'{kind}:{name.lower()}'.encode(), hashlib.sha256).hex()[:10]}"
 
     def _remember(self, stand_in: str, original: str) -> str:
-        if stand_in != original:
+        if stand_in != original and stand_in not in self._told:
+            self._told.add(stand_in)
             self._pairs[stand_in] = original
         return stand_in
 

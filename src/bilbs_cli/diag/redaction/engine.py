@@ -8,12 +8,13 @@ places in a long line, never on how the input was cut.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import re2
 
 from bilbs_cli.diag.redaction import states, values
+from bilbs_cli.diag.redaction.assigned import Found
 from bilbs_cli.diag.redaction.custom import CustomRule, as_rules
 from bilbs_cli.diag.redaction.disguise import Pseudonyms
 from bilbs_cli.diag.redaction.forms import HEAD, TEXT, Form, Transcoder, form_of
@@ -24,6 +25,7 @@ from bilbs_cli.diag.redaction.rules import RULES
 from bilbs_cli.diag.redaction.scanner import Scanner, merged
 
 WINDOW = 1 << 18  # bytes of a line that are looked at together
+BATCH = 1 << 16  # bytes that are worth a pass
 OVERLAP = 1 << 15  # bytes that two windows share: a secret this long is never cut
 LEFT = 64  # bytes of the previous window that rules see as context
 _CUTS = (b" ", b"\t", b",", b";", b'"', b"'", b">", b"&")
@@ -45,7 +47,7 @@ class Redactor:
 
     def text(self, text: str, *, key: str = "") -> str:
         """Return a small string redacted; `key` is the name it stands under, when it has one."""
-        if not key and self.pseudonyms is None and self.scanner.filter.search(text.encode("utf-8", "surrogateescape")) is None:
+        if not key and self.pseudonyms is None and not self.scanner.sieve.reasons(text.encode("utf-8", "surrogateescape")):
             return text
         lead = f"{key}: ".encode("utf-8", "surrogateescape") if key and "\n" not in text else b""
         stream = Stream(self, form=TEXT)
@@ -63,6 +65,8 @@ class Stream:
         self._pseudonyms = redactor.pseudonyms
         self._form = form
         self._codec: Transcoder | None = None
+        self._waiting: list[bytes] = []
+        self._waiting_size = 0
         self._held = b""
         self._narrow = b""  # of `_held`, for a member in UTF-16
         self._state: states.State | None = None
@@ -72,17 +76,12 @@ class Stream:
 
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes; return what is finished, which may be nothing yet."""
-        self._held += data
-        if self._form is None:
-            if len(self._held) < HEAD:
-                return b""
-            self._begin()
-        return self._emit(final=False)
+        self._waiting.append(data)
+        self._waiting_size += len(data)
+        return self._emit(final=False) if self._waiting_size >= (BATCH if self._form else max(BATCH, HEAD)) else b""
 
     def finish(self) -> bytes:
         """Return the rest."""
-        if self._form is None:
-            self._begin()
         return self._emit(final=True)
 
     def _begin(self) -> None:
@@ -96,6 +95,10 @@ class Stream:
             self._state = states.Block("private-key")
 
     def _emit(self, *, final: bool) -> bytes:
+        self._held += b"".join(self._waiting)
+        self._waiting, self._waiting_size = [], 0
+        if self._form is None:
+            self._begin()
         form = self._form or TEXT
         if form.skipped:
             out, self._held = self._held, b""
@@ -146,13 +149,13 @@ class Stream:
         out: list[bytes] = []
         done = pos = 0
         size = len(text)
-        search = self._scanner.filter.search
+        next_hit = self._scanner.sieve.lines(text)
         while pos < size:
             if self._state is None:
-                hit = search(text, pos)
-                if hit is None:
+                hit = next_hit(pos)
+                if hit < 0:
                     break
-                pos = text.rfind(b"\n", pos, hit.start()) + 1 or pos
+                pos = text.rfind(b"\n", pos, hit) + 1 or pos
             end = text.find(b"\n", pos)
             line = text[pos:end]
             fresh, _ = self._window(line, last=True)
@@ -168,13 +171,14 @@ class Stream:
     def _window(self, text: bytes, *, last: bool) -> tuple[bytes, int]:
         """Redact a line, or one window of it; return the result and how many bytes of `text` it stands for."""
         line, begin = self._left + text, len(self._left)
-        found = self._scanner.scan(line, begin)
-        spans = found.spans
-        spans = self._continued(line, begin, spans)
+        taken = states.Taken()
         if not self._inside_line and self._state is not None:
             taken = self._state.take(line)
             self._state = taken.state
-            spans = merged([*spans, *taken.spans], {}) if taken.spans else spans
+        found = self._scanner.scan(line, begin) if not _covers(taken.spans, line) else Found()
+        spans = self._continued(line, begin, found.spans)
+        if taken.spans:
+            spans = merged([*spans, *taken.spans], {})
         if found.state is not None and last:
             self._state = found.state
         cut = len(line) if last else _cut(line, begin, spans)
@@ -211,6 +215,11 @@ class Stream:
 
     def _disguised(self, text: bytes) -> bytes:
         return self._pseudonyms.replace(text) if self._pseudonyms is not None else text
+
+
+def _covers(spans: Sequence[Span], line: bytes) -> bool:
+    """Say whether a state took all of a line: there is nothing left for the rules."""
+    return len(spans) == 1 and not line[: spans[0].start].strip() and not line[spans[0].end :].strip()
 
 
 def _cut(line: bytes, begin: int, spans: list[Span]) -> int:

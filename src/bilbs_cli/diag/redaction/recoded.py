@@ -14,13 +14,16 @@ from bilbs_cli.diag.redaction.rule import Span, mask
 _NUMBERS = rb":[ \t]*\[[ \t]*\d{1,3}[ \t]*,[ \t]*\d{1,3}[ \t]*,[ \t]*\d{1,3}[ \t]*,[ \t]*\d{1,3}[ \t]*,[ \t]*\d{1,3}[ \t]*,"
 _HEX = rb"\b(?:proctitle|cmd|a\d+|data|comm|exe|key|acct)=[0-9A-F]{10}"
 _JSON64 = rb"\beyJ[A-Za-z0-9+/_-]{12}"
-TRIGGERS = (_NUMBERS, rb"(?-i:" + _HEX + rb")", rb"(?-i:" + _JSON64 + rb")")
+ENCODED = (  # escapes beside a name, a URL, a header: only there are lines decoded
+    rb"(?:pass|pwd|secret|token|cred|key|psk|auth|bearer|cookie|pw|basic)[\w.\-]*(?:\\*[\"'])?(?:%(?:25)*(?:22|27|3[ad]|5[bd]|20)|&(?:quot|apos|lt|gt|#)"
+    rb"|\\+u00|\\x)|%(?:25)*3a%(?:25)*2f%(?:25)*2f|\\+u003a\\+u002f|:\\+/\\+/[^\s:\"]*:")
+TRIGGERS = (_NUMBERS, rb"(?-i:" + _HEX + rb")", rb"(?-i:" + _JSON64 + rb")", ENCODED)
 
 _NUMBERS_RE = re.compile(rb":[ \t]*(\[[ \t]*\d{1,3}(?:[ \t]*,[ \t]*\d{1,3}){5,}+[ \t]*\])")
-_HEX_RE = re.compile(rb"\b(?:proctitle|cmd|a\d{1,4}|data|comm|exe|acct)=([0-9A-F]{10,})(?![\w])")
+_HEX_RE = re.compile(rb"\b(?:proctitle|cmd|a\d{1,4}|data|comm|exe|acct)=([0-9A-F]{10,}+)(?![\w])")
 _JSON64_RE = re.compile(rb"\b(eyJ[A-Za-z0-9+/_-]{12,}+={0,2})(?![.\w])")
 _ESCAPE = re.compile(rb"%(?:25){0,2}([0-9a-fA-F]{2})|&(quot|apos|amp|lt|gt);|&#(\d{1,3});|&#x([0-9a-fA-F]{1,2});"
-                     rb"|\\{1,4}u00([0-9a-fA-F]{2})|\\{1,4}x([0-9a-fA-F]{2})")
+                     rb"|\\{1,4}u00([0-9a-fA-F]{2})|\\{1,4}x([0-9a-fA-F]{2})|\\{1,4}/")
 _ENTITIES = {b"quot": b'"', b"apos": b"'", b"amp": b"&", b"lt": b"<", b"gt": b">"}
 
 
@@ -52,8 +55,8 @@ class View:
         return replace(span, start=self.place(span.start), end=end, context=self.place(span.context), wrap=b"")
 
 
-def view(text: bytes) -> View:
-    """Return `text` with percent escapes, character entities and Unicode escapes decoded once."""
+def view(text: bytes) -> View | None:
+    """Return `text` with percent escapes, character entities and Unicode escapes decoded once; None when it has none."""
     out, decoded, original = [], [0], [0]
     done = size = 0
     for found in _ESCAPE.finditer(text):
@@ -65,11 +68,15 @@ def view(text: bytes) -> View:
         out += [plain, byte]
         size += 1
         done = found.end()
+    if not out:
+        return None
     out.append(text[done:])
     return View(b"".join(out), tuple(decoded), tuple(original))
 
 
 def _byte(found: re.Match[bytes]) -> bytes:
+    if found[0][-1:] == b"/":
+        return b"/"
     if found[2]:
         return _ENTITIES[found[2]]
     if found[3]:

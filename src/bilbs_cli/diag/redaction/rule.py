@@ -67,16 +67,21 @@ def mask(rule: str) -> bytes:
     return b"[REDACTED:" + rule.encode() + b"]"
 
 
+def options(*, capture: bool = True, max_mem: int = 8 << 20) -> Any:
+    """Return how patterns are read: bytes, case-insensitive, no match across lines; `max_mem` bounds an automaton."""
+    chosen = re2.Options()
+    chosen.encoding = re2.Options.Encoding.LATIN1
+    chosen.case_sensitive = False
+    chosen.never_nl = True
+    chosen.never_capture = not capture
+    chosen.log_errors = False
+    chosen.max_mem = max_mem
+    return chosen
+
+
 def compiled(pattern: bytes, *, capture: bool = True, max_mem: int = 8 << 20) -> Any:
-    """Compile RE2 over bytes: linear time whatever the input, case-insensitive, no match across lines.
+    """Compile RE2 over bytes: linear time whatever the input.
 
     Raises `re2.error` when the pattern is wrong.
     """
-    options = re2.Options()
-    options.encoding = re2.Options.Encoding.LATIN1
-    options.case_sensitive = False
-    options.never_nl = True
-    options.never_capture = not capture
-    options.log_errors = False
-    options.max_mem = max_mem
-    return re2.compile(pattern, options=options)
+    return re2.compile(pattern, options=options(capture=capture, max_mem=max_mem))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Any
 
 from bilbs_cli.diag.redaction import assigned, recoded
 from bilbs_cli.diag.redaction.assigned import Found
@@ -14,14 +14,12 @@ from bilbs_cli.diag.redaction.blocks import BLOCK_TRIGGERS, find_blocks
 from bilbs_cli.diag.redaction.literals import Literals
 from bilbs_cli.diag.redaction.rule import Rule, Span, compiled, mask
 from bilbs_cli.diag.redaction.rules import RULES
+from bilbs_cli.diag.redaction.sieve import Sieve
 
-FORK = 5  # branches of the tree of rules at each level
-LOOSE = 6  # the filter counts no further: `{36}` becomes `{6,}`, which matches more and needs fewer states
-_COUNT = re.compile(rb"\{(\d+)(?:,\d*)?\}")
-FILTER_MEM = 24 << 20  # of the filter's automaton; beyond it RE2 starts its cache anew
-_ENCODED = rb"%(?:25)*(?:22|27|3[ad]|5[bd])|&(?:quot|apos|lt|gt|#\d+|#x[0-9a-f]+);|\\+u00[0-9a-f]{2}|\\x[0-9a-f]{2}"
 _MASK = re.compile(rb"\[REDACTED:[a-z0-9-]{1,60}\]")
 DEPTH = 3
+
+Finder = Callable[[bytes, int, Found], None]
 
 
 class Scanner:
@@ -30,14 +28,17 @@ class Scanner:
     def __init__(self, rules: Iterable[Rule] = RULES, literals: Literals | None = None) -> None:
         pack = tuple(rules)
         self._literals = literals or Literals({})
-        self._tree = _tree(pack)
         self._rank = {rule.id: i for i, rule in enumerate(pack)}
-        patterns = [*assigned.TRIGGERS, *BLOCK_TRIGGERS, *recoded.TRIGGERS, *(rule.pattern for rule in pack)]
-        patterns += [self._literals.pattern] if self._literals else []  # escaped: no count in it is loosened
-        self.filter = _any_of(patterns, max_mem=FILTER_MEM)
-        self._forms = _any_of(assigned.FORMS)
-        self._codes = compiled(_ENCODED, capture=False)
-        self._rare = _any_of([*BLOCK_TRIGGERS, *recoded.TRIGGERS, _ENCODED])
+        self._finders: list[Finder] = [_of(rule) for rule in pack]
+        patterns = [rule.pattern for rule in pack]
+        for finder, triggers in ((assigned.find_elements, assigned.ELEMENTS), (assigned.find_options, [assigned.OPTION]),
+                                 (assigned.find_named, [assigned.NAMED]), (assigned.find_settings, [assigned.SET]),
+                                 (assigned.find_assigned, [assigned.ASSIGNED]), (find_blocks, BLOCK_TRIGGERS)):
+            self._finders.append(finder)
+            patterns.append(b"|".join(triggers))
+        patterns.append(b"|".join(recoded.TRIGGERS))
+        self._recoded = len(self._finders)
+        self.sieve = Sieve(patterns, self._literals.pattern)
         self._known = compiled(self._literals.pattern, capture=False) if self._literals else None
         self.version = _version(pack)
 
@@ -47,31 +48,23 @@ class Scanner:
         `begin` is where the line's own bytes start: before it stands what a window repeats from the one before.
         """
         found = Found()
-        self._tree.apply(text, begin, found)
+        for i in self.sieve.reasons(text):
+            if i < self._recoded:
+                self._finders[i](text, begin, found)
+            elif depth < DEPTH:
+                self._decoded(text, begin, depth, found)
         if self._known is not None:
-            self._apply_known(text, begin, found)
-        if self._forms.search(text, begin) is not None:
-            assigned.find_elements(text, begin, found)
-            assigned.find_options(text, begin, found)
-            assigned.find_named(text, begin, found)
-            assigned.find_settings(text, begin, found)
-        assigned.find_assigned(text, begin, found)
-        if self._rare.search(text, begin) is not None:
-            find_blocks(text, begin, found)
-            if depth < DEPTH:
-                self._encoded(text, begin, depth, found)
-        found.spans = merged(found.spans, self._rank) if len(found.spans) > 1 else found.spans
+            for start, end in assigned.matches(self._known, text, begin):
+                found.spans.append(Span(start, self._literals.extent(text, start, end), "known-secret", start))
+        if len(found.spans) > 1:
+            found.spans = merged(found.spans, self._rank)
         if found.spans and b"[REDACTED:" in text:
             found.spans = merged(_fresh(text, found.spans), self._rank)
         return found
 
-    def _apply_known(self, text: bytes, begin: int, found: Found) -> None:
-        for start, end in assigned.matches(self._known, text, begin):
-            found.spans.append(Span(start, self._literals.extent(text, start, end), "known-secret", start))
-
-    def _encoded(self, text: bytes, begin: int, depth: int, found: Found) -> None:
-        if self._codes.search(text, begin) is not None:
-            view = recoded.view(text)
+    def _decoded(self, text: bytes, begin: int, depth: int, found: Found) -> None:
+        view = recoded.view(text)
+        if view is not None:
             inner = self.scan(view.text, view.at(begin), depth + 1)
             found.spans += [view.back(span) for span in inner.spans if span.text is None]
         for piece in recoded.pieces(text, begin):
@@ -80,55 +73,27 @@ class Scanner:
                 found.spans.append(piece.span(applied(piece.raw, inner.spans), inner.spans[0].rule))
 
 
-class _Leaf:
-    """One rule."""
+def _of(rule: Rule) -> Finder:
+    """Return the finder of one rule."""
+    regex = compiled(rule.pattern)
+    groups = range(1, regex.groups + 1)
 
-    def __init__(self, rule: Rule) -> None:
-        self._rule = rule
-        self._regex = compiled(rule.pattern)
-        self._groups = range(1, self._regex.groups + 1)
-
-    def apply(self, text: bytes, begin: int, found: Found) -> None:
-        for match in self._regex.finditer(text, begin):
-            for group in self._groups:
+    def find(text: bytes, begin: int, found: Found) -> None:
+        for match in regex.finditer(text, begin):
+            for group in groups:
                 start, end = match.span(group)
-                if 0 <= start < end and self._rule.check(text[start:end]):
-                    found.spans.append(Span(start, end, self._rule.id, match.start()))
+                if 0 <= start < end and rule.check(text[start:end]):
+                    found.spans.append(Span(start, end, rule.id, match.start()))
 
-
-class _Branch:
-    """Rules that are looked for together first: a line gives reason for few of them, if any."""
-
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        self._any = _any_of([rule.pattern for rule in rules])
-        size = -(-len(rules) // FORK)
-        self._below = [_tree(rules[i : i + size]) for i in range(0, len(rules), size)]
-
-    def apply(self, text: bytes, begin: int, found: Found) -> None:
-        if self._any.search(text, begin) is not None:
-            for node in self._below:
-                node.apply(text, begin, found)
-
-
-def _tree(rules: Sequence[Rule]) -> _Branch | _Leaf:
-    return _Leaf(rules[0]) if len(rules) == 1 else _Branch(rules)
-
-
-def _any_of(patterns: Sequence[bytes], max_mem: int = 8 << 20) -> Any:
-    """Return one automaton that finds every line that one of `patterns` matches, and a few more."""
-    loose = (b"(?:" + _COUNT.sub(_loosened, pattern) + b")" for pattern in patterns)
-    return compiled(b"(?m:" + b"|".join(loose) + b")", capture=False, max_mem=max_mem)
-
-
-def _loosened(count: re.Match[bytes]) -> bytes:
-    return b"{%d,}" % min(int(count[1]), LOOSE)
+    return find
 
 
 def _fresh(text: bytes, spans: list[Span]) -> Iterator[Span]:
     """Yield the spans that hold more than masks: what was redacted once stays as it is."""
     masks = [match.span() for match in _MASK.finditer(text)]
+    starts, ends = [start for start, _ in masks], [end for _, end in masks]
     for span in spans:
-        touched = [(start, end) for start, end in masks if start < span.end and span.start < end]
+        touched = masks[bisect_right(ends, span.start) : bisect_left(starts, span.end)]
         if not touched:
             yield span
             continue

@@ -21,7 +21,7 @@ _END = re.compile(rb"-{4,5}[ ]?END [A-Z0-9 ]{1,40}-{4,5}")
 _PEM_HEADER = re.compile(rb"[ \t]*(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset|MessageID|Subject|x-[\w-]+):.*")
 _RUN = re.compile(rb"[A-Za-z0-9+/=_-]{16,}")
 _TAIL = re.compile(rb"(?:^|[ \t\"'])([A-Za-z0-9+/]{4,}={0,2})[ \t\"',\\]*\r?$")
-_PURE = re.compile(rb"[ \t#>\"'+]*([A-Za-z0-9+/=]+)(?:\\r)?(?:\\n)?[ \t\"'+,;\\]*\r?")
+_PURE = re.compile(rb"[ \t#>\"']*+([A-Za-z0-9+/=]++)(?:\\r)?(?:\\n)?[ \t\"'+,;\\]*\r?")
 _RECORD = re.compile(  # the beginning of another record: a date, a kernel time stamp, a key, the end of a structure
     rb"[ \t]*(?:[A-Z][a-z]{2} [ \d]\d \d\d:|\d{4}-\d\d-\d\d|\[[ ]*\d+\.\d+\]|[IWEF]\d{4} |\[\d|<\d+>|[\"']?[\w.-]+[\"']?[ \t]*[:=]"
     rb"|[}\]]|</?\w|-----|---$|#|$)")
