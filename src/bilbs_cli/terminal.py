@@ -96,7 +96,7 @@ def envelope(kind: str, data: Any, warnings: Sequence[str] = (), errors: Sequenc
         "warnings": list(warnings),
         "errors": [as_json(error) for error in errors],
     }
-    return json.dumps(document, ensure_ascii=True, allow_nan=False).replace("\x7f", "\\u007f")
+    return json.dumps(document, ensure_ascii=True, allow_nan=False)
 
 
 def as_json(error: BilbsError) -> Mapping[str, Any]:

@@ -318,3 +318,17 @@ def test_a_collector_that_is_not_on_this_machine_says_so_as_a_whole() -> None:
 
     ended = run_all(collector(collect))
     assert (ended.results["probe"].status, ended.results["probe"].reason) == (Status.UNAVAILABLE, "no such card in this machine")
+
+
+def test_a_damaged_rotated_log_keeps_what_came_before_the_damage(tmp_path: Path) -> None:
+    packed = bytearray(gzip.compress(b"".join(b"line %d %s\n" % (n, os.urandom(8).hex().encode()) for n in range(20_000))))
+    packed[-2000:] = b"\0" * 2000
+    (tmp_path / "syslog.2.gz").write_bytes(packed)
+    ended = run_all(collector(lambda job: job.file(str(tmp_path / "syslog.2.gz"), "syslog.2.gz")))
+    assert ended.sink.members["probe/syslog.2.gz"].startswith(b"line 0 ")
+    assert ended.sink.items["probe/syslog.2.gz"].truncated
+
+
+def test_a_thing_called_error_is_no_error(tmp_path: Path) -> None:
+    ended = run_all(collector(lambda job: job.record(("interfaces", "error", "mtu"), Value(1500))))
+    assert list(model.leaves(ended.sink.facts)) == [(("probe", "interfaces", "error_", "mtu"), Value(1500))]

@@ -25,6 +25,7 @@ import lzma
 import os
 import struct
 import time
+import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -38,6 +39,7 @@ from bilbs_cli.diag.bundle.frames import Compression, Framer
 from bilbs_cli.diag.bundle.manifest import Item
 from bilbs_cli.diag.job import Options
 from bilbs_cli.diag.model import NotCollected, ReadError, Reading, Status, Value
+from bilbs_cli.diag.journal_json import Plain
 from bilbs_cli.diag.notable import Sieve
 from bilbs_cli.diag.redaction import Redactor, Stream
 
@@ -97,20 +99,25 @@ class Member:
     _redaction: Stream = field(init=False)
     _framer: Framer = field(init=False)
     _sieve: Sieve | None = None
+    _plain: Plain | None = None
 
     def __post_init__(self) -> None:
         self._redaction = self.job.redactor.stream()
         self._framer = Framer(self.job.compression)
         if self.job.collector == SIEVED:
             self._sieve = Sieve()
+        if self.source.startswith("command: journalctl ") and " json" in self.source:
+            self._plain = Plain()
 
     def feed(self, data: bytes) -> None:
         """Take raw bytes."""
         self.raw_bytes += len(data)
-        self._take(self._redaction.feed(data))
+        self._take(self._redaction.feed(self._plain.feed(data) if self._plain else data))
 
     def finish(self, status: Status, *, exit_status: int | None = None, truncated: bool = False, reason: str | None = None) -> None:
         """End the member with its status."""
+        if self._plain:
+            self._take(self._redaction.feed(self._plain.finish()))
         self._take(self._redaction.finish())
         self._send(self._framer.finish())
         if self._sieve and (found := self._sieve.finish()):
@@ -472,9 +479,10 @@ def _copy_decompressed(stream: BinaryIO, limit: int, feed: Callable[[bytes], Non
     else:
         opened = stream  # the suffix lies
     left = limit
-    with suppress(EOFError, OSError, lzma.LZMAError):  # a damaged end: what came before it is kept
+    piece = getattr(opened, "read1", opened.read)  # what was decoded before a damaged place is kept
+    with suppress(EOFError, OSError, zlib.error, lzma.LZMAError):
         while left > 0:
-            data = opened.read(min(READ_BYTES, left))
+            data = piece(min(READ_BYTES, left))
             if not data:
                 return False
             left -= len(data)

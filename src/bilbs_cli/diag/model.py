@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 FACTS_VERSION = 1
+RESERVED = frozenset({"value", "error", "not_collected"})  # the keys of a reading; a name like these gets a `_` behind it
 
 
 class Status(StrEnum):
@@ -90,20 +91,26 @@ def decode(leaf: object) -> Reading:
 
 def is_leaf(node: object) -> bool:
     """Say whether a node of the tree is a reading."""
-    return isinstance(node, Mapping) and len(node) == 1 and next(iter(node)) in {"value", "error", "not_collected"}
+    return isinstance(node, Mapping) and len(node) == 1 and next(iter(node)) in RESERVED
 
 
 def insert(tree: Tree, path: Path, reading: Reading) -> None:
     """Put `reading` at `path`; a reading already there is replaced."""
-    for name in path[:-1]:
+    *branches, leaf = map(_step, path)
+    for name in branches:
         tree = tree.setdefault(name, {})
-    tree[path[-1]] = encode(reading)
+    tree[leaf] = encode(reading)
+
+
+def _step(name: str) -> str:
+    """Return the key of a path's step: a network interface may be called `error`."""
+    return f"{name}_" if name in RESERVED else name
 
 
 def lookup(tree: Mapping[str, Any], *path: str) -> Reading:
     """Return the reading at `path`, `NotCollected` where there is none."""
     node: object = tree
-    for name in path:
+    for name in map(_step, path):
         node = node.get(name) if isinstance(node, Mapping) else None
     return decode(node)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bilbs_cli.diag import notable
-from bilbs_cli.diag.model import ReadError, branch, leaves, lookup, value
+from bilbs_cli.diag.model import ReadError, Value, branch, leaves, lookup, value
 
 Facts = Mapping[str, Any]
 FULL_PERCENT = 90.0  # of a file system or its inodes
@@ -157,6 +157,24 @@ def _storage(facts: Facts) -> Iterator[Observation]:
             yield Observation(f"{where} is {full:.0f} % full", f"facts.json storage/file_systems/{key}")
 
 
+def _fabric(facts: Facts) -> Iterator[Observation]:
+    for address, device in branch(facts, "pci", "devices").items():
+        if value(device, "answers") is False and value(device, "kind") != "gpu":
+            kind = value(device, "kind") or "device"
+            yield Observation(f"{kind} at {address} does not answer on the PCI bus", f"facts.json pci/devices/{address}")
+    for name, array in branch(facts, "storage", "md").items():
+        failed = value(array, "failed")
+        if failed:
+            yield Observation(f"RAID array {name}: failed members: {', '.join(failed) if isinstance(failed, list) else failed}", f"facts.json storage/md/{name}")
+    for name, drive in branch(facts, "storage", "nvme").items():
+        state = value(drive, "state")
+        if state not in {None, "live"}:
+            yield Observation(f"NVMe controller {name} is {state}", f"facts.json storage/nvme/{name}")
+    for path, reading in leaves(branch(facts, "network", "infiniband")):
+        if path[-1] == "state" and isinstance(reading, Value) and "ACTIVE" not in str(reading.value).upper():
+            yield Observation(f"InfiniBand {'/'.join(path[:-1])} is {reading.value}", "facts.json network/infiniband")
+
+
 def _system(facts: Facts) -> Iterator[Observation]:
     blocked = value(facts, "system", "tasks", "blocked_count")
     if isinstance(blocked, int) and blocked:
@@ -180,4 +198,4 @@ def _services(facts: Facts) -> Iterator[Observation]:
         yield Observation(f"failed units: {', '.join(map(str, failed[:6]))}", "services/units.txt")
 
 
-LOOKS: tuple[Callable[[Facts], Iterator[Observation]], ...] = (_gpus, _bmc, _kernel, _storage, _system, _services)
+LOOKS: tuple[Callable[[Facts], Iterator[Observation]], ...] = (_gpus, _bmc, _kernel, _fabric, _storage, _system, _services)

@@ -38,12 +38,12 @@ def _redacted(source: str, output: Path | None, redactor: Redactor) -> Redacted:
     if source == STREAM:
         if output is not None:
             raise UsageProblem("stdin is redacted to stdout", next="bilbs diag redact - < FILE > COPY")
-        return redact_stream(sys.stdin.buffer, sys.stdout.buffer, redactor)
+        return redact_stream(sys.stdin.buffer, terminal.binary_stdout("redact"), redactor)
     path = Path(source)
     if path.is_dir():
         raise UsageProblem(f"{path} is a folder and needs a place for its copy", next=f"bilbs diag redact {path} -o {path}.redacted")
     with _opened(path) as stream:
-        return redact_stream(stream, sys.stdout.buffer, redactor, path.name)
+        return redact_stream(stream, terminal.binary_stdout("redact without -o"), redactor, path.name)
 
 
 def _opened(path: Path) -> IO[bytes]:

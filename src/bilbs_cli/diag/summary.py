@@ -54,7 +54,8 @@ def _box(header: Facts, facts: Facts) -> str:
     product = _product(facts)
     made = " ".join(str(found) for name in ("sys_vendor", "product_name") if (found := value(dmi, name)))
     serial = value(dmi, "product_serial") or product.get("serial")
-    named = [str(header.get("host") or "no name"), made or " ".join(str(product[name]) for name in ("manufacturer", "product") if product.get(name))]
+    dead = value(facts, "system", "hostname_configured") if (header.get("options") or {}).get("sysroot") else None
+    named = [f"{dead} (dead, read on {header.get('host')})" if dead else str(header.get("host") or "no name"), made or " ".join(str(product[name]) for name in ("manufacturer", "product") if product.get(name))]
     return ", ".join([part for part in named if part] + ([f"serial {serial}"] if serial else ["serial not readable"]))
 
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bilbs_cli import process
 from bilbs_cli.diag import model
 from bilbs_cli.diag.collectors import network
 from bilbs_cli.diag.collectors.network import NETWORK
@@ -148,7 +149,14 @@ def test_an_interface_name_that_a_tool_would_take_as_an_option_is_not_passed_on(
     program(monkeypatch, tmp_path / "bin", "ip", "echo []")
     got = gather(part(lambda job: network._tools(job, ["--flash", "eth0", "../x"]), "network"))
     assert calls(heard) == [["eth0"], ["-i", "eth0"], ["-S", "eth0"]]
-    assert got.item("network/ethtool").status is Status.SKIPPED
+    assert [got.item(f"network/ethtool/name-{number}").status for number in (0, 2)] == [Status.SKIPPED] * 2
+
+
+def test_a_missing_ethtool_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "find", lambda _: None)
+    got = gather(part(lambda job: network._tools(job, ["eth0", "eth1"]), "network"))
+    missing = [item for item in got.items if "ethtool" in item.path]
+    assert [(item.path, item.status) for item in missing] == [("network/ethtool", Status.UNAVAILABLE)]
 
 
 def test_modules_of_optics_are_read_only_in_a_full_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bilbs_cli import process
 from bilbs_cli.diag import collect, model
 from bilbs_cli.diag.bundle.frames import Compression, Frame
 from bilbs_cli.diag.bundle.manifest import Item
@@ -328,8 +329,15 @@ def test_disks_that_must_not_be_asked_say_why(tmp_path: Path) -> None:
                        "remote": "it is reached over tcp: asking it would use the network"}
 
 
+def test_missing_disk_tools_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "find", lambda _: None)
+    got = gather(part(lambda job: storage._health(job, ["sda", "sdb"], ["nvme0"]), "storage"))
+    assert [(item.path, item.status) for item in got.items] == [("storage/smart", Status.UNAVAILABLE)]
+
+
 def test_without_root_smart_data_is_denied(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "_disk_obstacle", lambda *_: None)
+    monkeypatch.setattr(process, "find", lambda name: name)
     got = gather(part(lambda job: storage._health(job, ["sda"], []), "storage"), Options(root=False))
     assert got.item("storage/smart/sda.json").status is Status.DENIED
 

@@ -8,6 +8,7 @@ import re
 from functools import partial
 from pathlib import Path
 
+from bilbs_cli import process
 from bilbs_cli.diag.collectors import sysfs
 from bilbs_cli.diag.job import Collector, Job, Profile
 from bilbs_cli.diag.model import NotCollected, ReadError, Reading, Status, Value
@@ -82,7 +83,7 @@ def collect(job: Job) -> None:
     for path in job.glob(f"{INFINIBAND}/*"):
         _channel_adapter(job, path)
     _proxies(job)
-    if job.options.profile is not Profile.TRIAGE:
+    if job.options.live and job.options.profile is not Profile.TRIAGE:
         _tools(job, physical[:PHYSICAL])
 
 
@@ -196,9 +197,12 @@ def _tools(job: Job, physical: list[str]) -> None:
     job.command(("ip", "-j", "-s", "-d", "addr"), "ip-addr.json", timeout_s=5.0)
     job.command(("ip", "-j", "route", "show", "table", "all"), "ip-route.json", timeout_s=5.0)
     job.command(("ip", "-j", "rule"), "ip-rule.json", timeout_s=5.0)
-    for name in physical if job.options.live else ():
+    if physical and process.find("ethtool") is None:
+        job.gap("ethtool", Status.UNAVAILABLE, "ethtool is not installed", source="command: ethtool")
+        return
+    for number, name in enumerate(physical):
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.:@-]*", name):  # it would be read as an option, or as a path
-            job.gap("ethtool", Status.SKIPPED, f"no tool takes the interface name {name!r}", source=f"{NET}/{name}")
+            job.gap(f"ethtool/name-{number}", Status.SKIPPED, f"no tool takes the interface name {name!r}", source=f"{NET}/{name}")
             continue
         job.command(("ethtool", name), f"ethtool/{name}.txt", timeout_s=4.0, good=None)
         job.command(("ethtool", "-i", name), f"ethtool/{name}-driver.txt", timeout_s=4.0, good=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from bilbs_cli import process
 from bilbs_cli.diag.collectors import mounts, raid, smart, sysfs
 from bilbs_cli.diag.job import Collector, Job, Profile
 from bilbs_cli.diag.model import NotCollected, ReadError, Reading, Status, Value
@@ -110,6 +111,9 @@ def _health(job: Job, disks: list[str], controllers: list[str]) -> None:
         return
     wanted = [(name, _disk_obstacle(job, name)) for name in disks if not name.startswith(NOT_SMART)]
     wanted += [(name, _nvme_obstacle(job, name)) for name in controllers]
+    if wanted and not process.find("smartctl") and not process.find("nvme"):
+        job.gap("smart", Status.UNAVAILABLE, "smartctl is not installed", source="command: smartctl")
+        return
     for name, obstacle in wanted:
         disk = _namespace(job, name) if name in controllers else name
         if obstacle:
@@ -144,7 +148,7 @@ def _smart(job: Job, disk: str, *device: str) -> None:
     found = smart.document(output)
     if found is not None:
         sysfs.leaves(job, ("disks", disk, "smart"), smart.smartctl(found))
-    if disk.startswith("nvme"):
+    if disk.startswith("nvme") and process.find("nvme"):
         output = job.command(("nvme", "smart-log", *device, "-o", "json"), f"nvme/{disk}-smart-log.json", timeout_s=SMART_S)
         log = smart.document(output)
         if log is not None and found is None:

@@ -23,7 +23,7 @@ _PROSE = frozenset(
     b"should file request server client http https unauthorized forbidden unsupported undefined null".split()
 )
 _PLACEHOLDER = re.compile(
-    rb"(?:[*xX#\xe2\x80\xa2_.?-]{2,}|\*|<[a-zA-Z][\w .:-]*>|\$\{[^}]*\}?|\$\([^)]*\)?|(?-i:\$[A-Z_][A-Z0-9_]*)|%[sdvqxr]|%\([\w.]+\)s"
+    rb"(?:[*xX#\xe2\x80\xa2_.?-]{2,}|\*|<[a-zA-Z_][a-zA-Z_ .:-]*>|\$\{[^}]*\}?|\$\([^)]*\)?|(?-i:\$[A-Z_][A-Z0-9_]*)|%[sdvqxr]|%\([\w.]+\)s"
     rb"|\{\{.*\}\}|\{[a-z_]*\}|\[REDACTED:[a-z0-9-]+\].*|REDACTED|\[(?:redacted|filtered|hidden|masked|removed)\]"
     rb"|arn:[\w:/.-]+|op://\S+|file:/\S+|0x0+|(?:(?:files|compat|systemd|sss|ldap|nis|winbind|db|mymachines|\[[\w=!]+\])[ \t]*)+|\\+|(?:SHA256|MD5):[\w+/:=]+|(?:ssh-(?:rsa|ed25519|dss)|ecdsa-sha2-\S+) .*)",
     re.IGNORECASE | re.DOTALL,

@@ -12,8 +12,9 @@ from bilbs_cli.diag.redaction.rule import Span, compiled
 
 _NAME = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 _CLOSE = rb"(?:\\*[\"'`]|[\])]|" + values.COLOUR + rb"|%(?:25)*(?:22|27|5[BbDd])|&quot;|&#3[49];|\\+u002[27])*"
-_SEPARATOR = rb"[ \t]*(?:=>|:=|\+=|::|==|\?=|:|=|\||%(?:25)*3[ad]|\\+u003[ad]|&#(?:58|61);)"
-ASSIGNED = CORES + rb"[\w.\-]*" + _CLOSE + rb"(?:" + _SEPARATOR + rb"|\\*[\"'][ \t]*,)"
+_SEPARATOR = rb"[ \t]*(?:=>|->|\xe2\x86\x92|:=|\+=|::|==|\?=|:|=|\||%(?:25)*3[ad]|\\+u003[ad]|&#(?:58|61);)"
+ASSIGNED = (CORES + rb"[\w.\-]*(?:[ ](?:value|id|hash|text|string))?" + _CLOSE + rb"(?:" + _SEPARATOR
+            + rb"|\\*[\"'][ \t]*,|,[ \t]*(?:<<)?\\*\"|[ ]\.[ ]\\*\")")
 ELEMENT = rb"<(?:\w+:)?[\w.\-]*" + CORES + rb"[\w.\-]*(?:[ \t][^<>]*)?>"
 PLIST = rb"<key>[\w.\- ]*" + CORES + rb"[\w.\-]*</key>"
 OPTION = rb"(?:^|[\s\"'=,\[(/{])(?:--?|/)[\w\-]*" + CORES + rb"[\w\-]*(?:\\*[\"'],?)?(?:[ \t]+\\*[\"']?[^\s\-]|[ \t]*\r?$)"
@@ -29,7 +30,7 @@ _FIND_OPTION = compiled(OPTION, capture=False)
 _FIND_SET = compiled(SET, capture=False)
 _FIND_NAMED = compiled(NAMED, capture=False)
 _VALUE_NEXT = re.compile(
-    rb"[ \t]*[,;>]?[ \t]*(?:\\*[\"'])?(?:value|val|content|default|secret)\\*[\"']?[ \t]*(?:=>|[:=])[ \t]*", re.IGNORECASE)
+    rb"[ \t]*[,;>]?[ \t]*(?:\\*[\"'])?(?:parameter|option|string)?(?:value|val|content|default|secret)\\*[\"']?[ \t]*(?:=>|[:=])[ \t]*", re.IGNORECASE)
 _VALUE_BEFORE = re.compile(
     rb"\\{0,7}[\"']?value\\*[\"']?[ \t]*(?:=>|[:=])[ \t]*\\*[\"'](?P<value>[^\"'\\]{1,512})\\*[\"'][ \t]*,[ \t]*\\*[\"']?$", re.IGNORECASE)
 _FORM = re.compile(rb"form-data;.*name=", re.IGNORECASE)
@@ -42,7 +43,8 @@ _WRAPPED = re.compile(rb"[ \t]*\{[ \t]*\\*[\"']?(?:value|plaintext|plain|text|da
 _NAMED_AS = re.compile(rb"[\w.\- \x80-\xff]*[\w\-\x80-\xff]")
 _OPTION_NAME = re.compile(rb"[\s\"'=,\[(/{]?((?:--?|/)[\w\-]+)(\\*[\"'],?)?[ \t]*")
 _PLIST_VALUE = re.compile(rb"[ \t]*<(?:string|data)>")
-_TAG_END = re.compile(rb"[ \t]*>(?=[^<])")
+_TAG_END = re.compile(rb"[ \t]*>(?:[ \t]*<(?:value|string)>)?(?=[^<])", re.IGNORECASE)
+_INNER = re.compile(rb"[ \t]*<(?:value|string|text)>", re.IGNORECASE)
 _PAIR_NEXT = re.compile(rb"[ \t]+[A-Za-z_][\w.-]{0,40}=(?:[^=]|$)")
 _PROSE_NEXT = re.compile(rb"[ \t]+[a-z]{1,16}[ \t]+[a-z\"']")  # `failed to list *v1.Secret: secrets "x" is forbidden`
 _CELL = re.compile(rb"(?:^|\|)[ \t]*$")  # of a table: at the start of a line, or behind a bar
@@ -84,6 +86,9 @@ def _assigned(text: bytes, core: int, after: int, begin: int, found: Found) -> i
     if name is None or kind is None or text.endswith(b"[REDACTED:", 0, start):
         return after
     closers = text[name.end() : after]
+    if b"," in closers or b" . " in closers:  # the match went on to the quote of the value
+        closers = closers[: max(closers.find(b",") + 1, closers.find(b" . ") + 3)]
+        after = name.end() + len(closers)
     quoted_key = next((mark for mark in (b'"', b"'") if mark in closers), b"")
     inside = None if quoted_key else values.enclosing(text, start)
     alone = not (quoted_key or inside or begin) and closers[-1:] in b":=" and _starts_line(text, start, closers)
@@ -101,10 +106,14 @@ def _is_pair(text: bytes, start: int, after: int, closers: bytes, *, quoted: boo
     before = text[start - 1 : start]
     if not quoted and ((b"]" in closers and before != b"[") or (b")" in closers and before != b"(")):
         return False  # the end of a log tag (`gdm-password]:`)
+    if closers.startswith((b",", b" . ")):
+        return before in {b"{", b"("}  # Erlang and Lisp
     if closers.endswith(b","):
         return _PAIR.match(text, start - 2) is not None
     if b"|" in closers:
         return _CELL.search(text, max(0, start - 80), start) is not None
+    if closers == b"==" and text[after : after + 1] not in {b'"', b"'"}:
+        return False  # the padding of some base64
     if closers.endswith(b"=") and text[after : after + 1] in {b" ", b"\t"} and _PAIR_NEXT.match(text, after):
         return False  # `password= user=bob`: empty
     return not (prose and closers.endswith(b":") and _PROSE_NEXT.match(text, after))
@@ -135,6 +144,7 @@ def _value(text: bytes, pos: int, kind: Kind, context: int, found: Found, *, ins
     """Read and judge the value at `pos`; return where the search goes on."""
     rule = RULE_OF[kind]
     pos = values.skip_lead(text, pos)
+    pos += 3 if text.startswith(b"** ", pos) else 0  # the end of bold type around the name
     rest = text[pos : pos + 3]
     if rest[:1] == b"[" and not text.startswith(b"[REDACTED:", pos):
         return _listed(text, pos, kind, context, found, wrap)
@@ -232,6 +242,8 @@ def _element(text: bytes, start: int, end: int, kind: Kind | None, found: Found)
     """Judge the text of an element; return where it ends, -1 when it does not end on this line."""
     if kind is None:
         return end
+    inner = _INNER.match(text, end)
+    end = inner.end() if inner else end
     raw = text.startswith(b"<![CDATA[", end)
     end += 9 if raw else 0
     stop = text.find(b"]]>" if raw else b"<", end)

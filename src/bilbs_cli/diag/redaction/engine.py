@@ -7,11 +7,10 @@ places in a long line, never on how the input was cut.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-
-import re2
 
 from bilbs_cli.diag.redaction import states, values
 from bilbs_cli.diag.redaction.assigned import Found
@@ -29,7 +28,6 @@ BATCH = 1 << 16  # bytes that are worth a pass
 OVERLAP = 1 << 15  # bytes that two windows share: a secret this long is never cut
 LEFT = 64  # bytes of the previous window that rules see as context
 _CUTS = (b" ", b"\t", b",", b";", b'"', b"'", b">", b"&")
-_ORPHAN = 2  # lines of base64 at the start of a member: the end of a key whose beginning was cut off
 
 
 class Redactor:
@@ -248,14 +246,9 @@ def _edge_end(line: bytes, pos: int, edge: Edge) -> int:
     return len(line) if end < 0 else max(end, pos)
 
 
-_BASE64_LINE = re2.compile(r"[A-Za-z0-9+/]{1,76}={0,2}\r?")
+_ORPHAN = re.compile(rb"(?:[A-Za-z0-9+/]{1,76}={0,2}\r?\n)+-----END [A-Z ]{0,24}PRIVATE KEY-----")
 
 
 def _orphan(head: bytes) -> bool:
-    """Say whether a member begins inside a key: its first whole line is base64 of the length that PEM lines have."""
-    lines = head.split(b"\n", _ORPHAN + 1)[: _ORPHAN + 1]
-    if len(lines) <= _ORPHAN:
-        return False
-    full = lines[1].rstrip(b"\r")
-    return (all(_BASE64_LINE.fullmatch(line.decode("latin-1")) for line in lines[:2]) and len(full) in {64, 70, 76}
-            and full.upper() != full != full.lower() and any(48 <= byte <= 57 for byte in full))
+    """Say whether a member begins inside a private key: base64 up to its END (the beginning was over the cap)."""
+    return _ORPHAN.match(head) is not None

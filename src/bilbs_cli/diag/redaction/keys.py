@@ -25,7 +25,7 @@ CORES = (
     rb"(?:passw(?:or)?d|passwort|contrase(?:n|\xc3\xb1|\xf1)a|kennwort|mot[_-]?de[_-]?passe|pass[_-]?(?:phrase|code)|pass|pwd"
     rb"|pw|secret|token|credentials?|creds?|psk|bearer|passkey|wep[ _-]?key\d?|pin[_-]?code|user[_-]pin|so[_-]pin"
     rb"|(?:api|access|private|encryption|signing|master|account|shared|subscription|service|routing|integration|admin"
-    rb"|storage|license|recovery|unseal|session|app|auth|ssh|sas|deploy|webhook|function|client|openai|primary|secondary)"
+    rb"|storage|license|recovery|unseal|session|security|app|auth|ssh|sas|deploy|webhook|function|client|openai|primary|secondary)"
     rb"[ _-]?key|[a-z0-9][_-]key|pre[_-]?shared[ _-]?key|(?:ro|rw|read|write|trap|snmp)[ _-]?community"
     rb"|community[ _-]?(?:string|name)|authtok|requirepass|masterauth|j?sessionid|phpsessid|session[_-]id|connect\.sid"
     rb"|csrf|xsrf|otp)"
@@ -37,10 +37,10 @@ _PASSWORD = re.compile(
     rb"|(?:db|user|root|admin|bind|smtp|ftp|mail|http|proxy|ssh|bmc|ipmi|pg|my|sql|ldap|os|sys|web|key|store|trust|ssl|tls"
     rb"|redis|rabbit|svc|app|api|mqtt|vnc|rpc|login|auth|old|new|usb|storage|slurm)?(?:pass|pwd|pw)\d*")
 _TOKEN = re.compile(rb".*(?:token|credential|apikey|accesskey|sessionid|phpsessid)s?\d*|(?:creds?|csrf|xsrf|otp|bearer|passkey)\d*"
-                    rb"|(?:private|encryption|signing|master|account|shared|license|session|app|auth|ssh|wep)keys?\d*")
+                    rb"|(?:private|encryption|signing|master|account|shared|license|session|security|app|auth|ssh|wep)keys?\d*")
 _OWNERS = frozenset(
     b"api access private encryption signing master account shared subscription service routing integration admin storage "
-    b"license recovery unseal session secret app auth ssh sas deploy webhook function client openai preshared wep pass aes "
+    b"license recovery unseal session security secret app auth ssh sas deploy webhook function client openai preshared wep pass aes "
     b"hmac jwt rsa fernet cipher crypto enc wg wireguard ipmi bmc kg".split())
 _BEFORE = frozenset(b"has is use uses require requires allow allows forgot forgotten max min num total public next page "
                     b"unexpected".split())
@@ -56,6 +56,7 @@ _AFTER = frozenset(
     b"volumes selector review reviews request requests response responses informer link encryption number "
     b"fingerprint fpr".split())
 _DESPITE = ((b"access", b"key", b"id"), (b"secret", b"id"), (b"session", b"id"), (b"community", b"name"), (b"community", b"names"))
+_RANDOM_NAME = re.compile(rb"(?=(?:[A-Za-z]*\d+[A-Za-z]+){2})[A-Za-z0-9]{14,}")  # the end of some base64, not a name
 _SOURCE = re.compile(rb"\.(?:go|py|cc?|cpp|h|rs|js|ts|java|rb|sh|pl|php|service|socket|path|target|mount)$")
 _WORDS = re.compile(rb"[A-Z]?[a-z\x80-\xff]+|[A-Z]+(?![a-z])|\d+")
 
@@ -70,7 +71,7 @@ def _kind_of(name: bytes) -> Kind | None:
     words = [word.lower() for word in _WORDS.findall(name)]
     kinds = [_kind_of_word(words, i) for i in range(len(words))]
     best = max(kinds, default=0)
-    if not best or _SOURCE.search(name):
+    if not best or _SOURCE.search(name) or _RANDOM_NAME.fullmatch(name):
         return None
     if len(words) == 1 and words[0] in {b"pass", b"pwd", b"pw"}:
         return Kind.PASS

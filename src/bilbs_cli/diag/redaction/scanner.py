@@ -17,7 +17,8 @@ from bilbs_cli.diag.redaction.rules import RULES
 from bilbs_cli.diag.redaction.sieve import Sieve
 
 _MASK = re.compile(rb"\[REDACTED:[a-z0-9-]{1,60}\]")
-DEPTH = 3
+DEPTH = 3  # of encodings in encodings
+GROUP = 20  # rules that make one small automaton of the sieve
 
 Finder = Callable[[bytes, int, Found], None]
 
@@ -25,20 +26,17 @@ Finder = Callable[[bytes, int, Found], None]
 class Scanner:
     """The compiled rule pack."""
 
-    def __init__(self, rules: Iterable[Rule] = RULES, literals: Literals | None = None) -> None:
-        pack = tuple(rules)
+    def __init__(self, pack: Iterable[Rule] = RULES, literals: Literals | None = None) -> None:
+        pack = tuple(pack)
         self._literals = literals or Literals({})
         self._rank = {rule.id: i for i, rule in enumerate(pack)}
-        self._finders: list[Finder] = [_of(rule) for rule in pack]
-        patterns = [rule.pattern for rule in pack]
-        for finder, triggers in ((assigned.find_elements, assigned.ELEMENTS), (assigned.find_options, [assigned.OPTION]),
-                                 (assigned.find_named, [assigned.NAMED]), (assigned.find_settings, [assigned.SET]),
-                                 (assigned.find_assigned, [assigned.ASSIGNED]), (find_blocks, BLOCK_TRIGGERS)):
-            self._finders.append(finder)
-            patterns.append(b"|".join(triggers))
-        patterns.append(b"|".join(recoded.TRIGGERS))
-        self._recoded = len(self._finders)
-        self.sieve = Sieve(patterns, self._literals.pattern)
+        self._finders: list[Finder] = [*map(_of, pack), assigned.find_elements, assigned.find_options, assigned.find_named,
+                                       assigned.find_settings, assigned.find_assigned, find_blocks]
+        rules = [rule.pattern for rule in pack]
+        forms = [b"|".join(assigned.ELEMENTS), assigned.OPTION, assigned.NAMED, assigned.SET]
+        rest = [b"|".join(BLOCK_TRIGGERS), b"|".join(recoded.TRIGGERS)]
+        groups = [*(rules[i : i + GROUP] for i in range(0, len(rules), GROUP)), forms, [assigned.ASSIGNED], rest]
+        self.sieve = Sieve(groups, self._literals.pattern)
         self._known = compiled(self._literals.pattern, capture=False) if self._literals else None
         self.version = _version(pack)
 
@@ -49,7 +47,7 @@ class Scanner:
         """
         found = Found()
         for i in self.sieve.reasons(text):
-            if i < self._recoded:
+            if i < len(self._finders):
                 self._finders[i](text, begin, found)
             elif depth < DEPTH:
                 self._decoded(text, begin, depth, found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any
 
 import re2
@@ -14,28 +15,29 @@ LOOSE = 6  # it counts no further: `{36}` becomes `{6,}`, which matches more and
 _COUNT = re.compile(rb"\{(\d+)(?:,\d*)?\}")
 WHOLE_MEM = 16 << 20  # of an automaton's states; beyond it RE2 starts its cache anew
 PART_MEM = 2 << 20
-PART = 20  # patterns in one part
 LONG = 2048  # bytes of a line from which on its texture matters
 _SAMPLE, _SAMPLES = 256, 16
-_MARKS = b" \"<>:,=\t\n{}"
+_MARKS = b' "<>:,=\t\n{}'
 _TEXTURE = 0.08  # of these marks in a text; logs, JSON and XML have more, base64 and binary data less
 
 
 class Sieve:
-    """All patterns as one automaton, and as several small ones for text without any texture.
+    """All patterns as one automaton, and each group of them as a small one, for text without any texture.
 
     Base64 and binary data lead the one automaton to ever new states, more than memory holds, and make it slow; the small
     ones stay small. Both find the same.
     """
 
-    def __init__(self, patterns: Sequence[bytes], literals: bytes = b"") -> None:
-        loose = [b"(?m:" + _COUNT.sub(_loosened, pattern) + b")" for pattern in patterns]
-        self._size = len(patterns)
-        every = [*loose, literals] if literals else loose
+    def __init__(self, groups: Sequence[Sequence[bytes]], literals: bytes = b"") -> None:
+        loose = [[b"(?m:" + _COUNT.sub(_loosened, pattern) + b")" for pattern in group] for group in groups]
+        self._size = sum(map(len, groups))
+        known = [[literals]] if literals else []
+        self._parts = [compiled(b"|".join(group), capture=False, max_mem=PART_MEM) for group in (*loose, *known)]
+        self._numbers = _numbered(groups)
+        every = [pattern for group in (*loose, *known) for pattern in group]
         self._whole = compiled(b"|".join(every), capture=False, max_mem=WHOLE_MEM)
-        self._parts = [compiled(b"|".join(every[i : i + PART]), capture=False, max_mem=PART_MEM) for i in range(0, len(every), PART)]
         self._which = re2.Set.SearchSet(options(capture=False, max_mem=WHOLE_MEM))
-        for pattern in loose:
+        for pattern in every[: self._size]:
             self._which.Add(pattern)
         self._which.Compile()
 
@@ -54,13 +56,19 @@ class Sieve:
     def reasons(self, line: bytes) -> Sequence[int]:
         """Return the indices of the patterns that `line` may match, in order."""
         if len(line) >= LONG and plain(line):
-            return [i for n, part in enumerate(self._parts) if part.search(line) is not None
-                    for i in range(n * PART, min(n * PART + PART, self._size))]
+            return [i for part, numbers in zip(self._parts, self._numbers, strict=False) if part.search(line) is not None
+                    for i in numbers]
         found: Sequence[int] | None = self._which.Match(line)
         if found:
             return sorted(found)
         # A set whose automaton runs out of memory answers as if nothing matched. One pattern does not: RE2 goes on without.
         return () if self._whole.search(line) is None else range(self._size)
+
+
+def _numbered(groups: Sequence[Sequence[bytes]]) -> list[range]:
+    """Return the indices of the patterns of each group."""
+    ends = list(accumulate(len(group) for group in groups))
+    return [range(end - len(group), end) for group, end in zip(groups, ends, strict=True)]
 
 
 class _Several:

@@ -49,7 +49,7 @@ COMMANDS = (
                "ipmitool user test 2 20 «hunter2-fake»"),
         check=_argument),
     Rule("freeipmi-argument", "FreeIPMI or OEM tool password argument",
-        rb"\b(?:ipmi(?:power|-[a-z]+|console|detect|ping)|bmc-(?:config|info|device|watchdog)|racadm\S*"
+        rb"\b(?:security|check_\w+|tpm2_\w+|ipmi(?:power|-[a-z]+|console|detect|ping)|bmc-(?:config|info|device|watchdog)|racadm\S*"
         rb"|redfishtool|smcipmitool|saa|perccli|sshpass|idracadm\S*|sum)"
         + _REST
         + rb"-p(?:[ \t]+|\\*[\"'][ \t]*,[ \t]*\\*[\"'])?"
@@ -57,15 +57,15 @@ COMMANDS = (
         leaks=("ipmi-sensors -h 10.0.0.9 -u admin -p «hunter2-fake»",
                "racadm -r 10.0.0.9 -u root -p «calvinfake1» getsysinfo", "sshpass -p «hunter2-fake» ssh host",
                "sshpass -p'«hunter2 fake»' ssh x"),
-        keeps=("ipmi-sensors --no-header-output", "sshpass -e ssh host"),
-        check=lambda v: _argument(v) and not v.startswith((b"ower", b"river"))),
+        keeps=("ipmi-sensors --no-header-output", "sshpass -e ssh host", "check_http -H x -p 443"),
+        check=lambda v: _argument(v) and not (v.isdigit() and len(v) <= 5) and not v.startswith((b"ower", b"river"))),
     Rule("supermicro-login", "user and password of SMCIPMITool",
         rb"(?-i:\bSMCIPMITool(?:\.jar)?)[ \t]+[\d.]+[ \t]+\S+[ \t]+"
         + _ARG,
         leaks=("SMCIPMITool 10.0.0.9 ADMIN «hunter2-fake» ipmi ver",),
         check=_argument),
     Rule("curl-user", "user:password argument of an HTTP client",
-        rb"(?:^|[\s\"'\[(/])(?:curl|http|https|aria2c|xh|curlie|httpie|lftp|wget)"
+        rb"(?:^|[\s\"'\[(/])(?:curl|http|https|aria2c|xh|curlie|httpie|lftp|wget|etcdctl)"
         + _REST
         + rb"(?:-u|--user|-U|--proxy-user|-a|--auth|--http-user)(?:[ \t]+|="
         rb"|\\*[\"'][ \t]*,[ \t]*\\*[\"'])?[\"']?[^\s:\"']*[:,]([^\s\"'@]+)",
@@ -125,13 +125,13 @@ COMMANDS = (
     Rule("chpasswd-pipe", "password piped into passwd or chpasswd",
         rb"\becho[ \t]+(?:-\w+[ \t]+)*[\"']?(?:[\w.-]+:)?([^\s\"'|]+)[\"']?[ \t]*"
         rb"\|[ \t]*(?:sudo[ \t]+(?:-S[ \t]+)?)?(?:chpasswd|passwd|sudo|cryptsetup|kinit|docker login"
-        rb"|smbpasswd|gpg|su\b|mysql|ipmitool|tee /etc/wpa)",
+        rb"|smbpasswd|gpg|su\b|mysql|ipmitool|tee /etc/wpa|openconnect|vncpasswd|zfs[ \t]+load-key|keyctl)",
         leaks=("echo root:«hunter2-fake» | chpasswd", "echo '«hunter2-fake»' | sudo -S reboot",
                "echo -n «luks-fake-1» | cryptsetup luksOpen /dev/sda2 x -"),
         check=_argument),
     Rule("here-string", "password in a here-string",
-        rb"\b(?:chpasswd|passwd|cryptsetup|kinit|sudo|docker|gpg)\b[^"
-        rb"|\n]*?<<<[ \t]*[\"']?(?:[\w.-]+:)?([^\s\"']+)",
+        rb"\b(?:chpasswd|passwd|cryptsetup|kinit|sudo|docker|gpg|vncpasswd|zfs|openconnect)\b[^|\n]*?"
+        rb"<<<[ \t]*[\"']?(?:[\w.-]+:)?([^\s\"']+)",
         leaks=('cryptsetup luksOpen /dev/sda2 x <<< "«luks-fake-1»"',),
         check=_argument),
     Rule("htpasswd-argument", "password argument of htpasswd, useradd and usermod",

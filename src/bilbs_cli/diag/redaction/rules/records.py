@@ -40,8 +40,9 @@ RECORDS = (
                "password-auth substack"),
         check=lambda v: _secret(v) and (not v.isalpha() or len(v) > 11)),
     Rule("password-is", "a password that prose tells",
-        rb"\b(?:password|passwd|passphrase|passcode|secret|token|api key|psk|pin)[ \t]+"
-        rb"(?:(?:is|was|has been|will be|now|=)[ \t]+)?(?:(?:set|changed|reset)[ \t]+to|is|was|now|=)[ \t]*:?[ \t]+" + _WORD,
+        rb"\b(?:password|passwd|passwort|kennwort|passphrase|passcode|secret|token|api key|psk|pin)[ \t]+"
+        rb"(?:(?:is|was|has been|will be|now|=)[ \t]+)?(?:(?:set|changed|reset|updated)[ \t]+(?:for[ \t]+\S+[ \t]+)?to"
+        rb"|is|was|now|ist|lautet|=)[ \t]*:?[ \t]+" + _WORD,
         leaks=("the password is «hunter2-fake»", "root password was set to «hunter2-fake»",
                'new password is "«hunter2-fake»"'),
         keeps=("password is incorrect", "token is expired", "the secret is not found", "password was changed",
@@ -67,7 +68,7 @@ RECORDS = (
     Rule("sql-password", "password in SQL",
         rb"\bidentified[ \t]+(?:with[ \t]+[\w'\"`]+[ \t]+)?(?:by|as)[ \t]+(?:password[ \t]+|values[ \t]+)?"
         + _STRING
-        + rb"|\bpassword[ \t]+(?:for[ \t]+[^=]{1,80}=[ \t]*)?"
+        + rb"|password[ \t]+(?:for[ \t]+[^=]{1,80}=[ \t]*)?"
         + _STRING
         + rb"|\bpassword\([ \t]*"
         + _STRING
