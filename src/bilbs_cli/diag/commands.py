@@ -25,7 +25,7 @@ Only = Annotated[list[str] | None, typer.Option("--only", metavar="NAME", help="
 Skip = Annotated[list[str] | None, typer.Option("--skip", metavar="NAME", help="All but this collector (repeat it, or a,b).")]
 
 
-@app.command()
+@app.command(short_help="Collect a redacted bundle of this box; print its path.")
 def collect(
     output: Output = None,
     profile: Annotated[Profile | None, typer.Option(help="How much: triage ends in 10 s, full takes minutes.", show_default="standard")] = None,
@@ -73,7 +73,7 @@ def collect(
     raise typer.Exit(Exit.OK if outcome.complete else Exit.INCOMPLETE)
 
 
-@app.command("list")
+@app.command("list", short_help="List the collectors and what can be read here.")
 def list_collectors(only: Only = None, skip: Skip = None, _json: terminal.Json = False) -> None:
     """List the collectors: what each reads, and whether it can run here."""
     from bilbs_cli.diag import plan_text, requests
@@ -81,7 +81,7 @@ def list_collectors(only: Only = None, skip: Skip = None, _json: terminal.Json =
     plan_text.list_collectors(requests.build(only=only, skip=skip))
 
 
-@app.command()
+@app.command(short_help="Check that a bundle is whole.")
 def verify(bundle: Annotated[Path, typer.Argument(help="A bundle (.tar.zst or .tar.gz).")], _json: terminal.Json = False) -> None:
     """Check a bundle: every member there, none too many, every hash as in its manifest."""
     from bilbs_cli.diag import outcome_text
@@ -90,7 +90,7 @@ def verify(bundle: Annotated[Path, typer.Argument(help="A bundle (.tar.zst or .t
     outcome_text.show_verified(verifying.verify(bundle))
 
 
-@app.command()
+@app.command(short_help="Finish interrupted bundles with what was read.")
 def resume(output: Output = None, _json: terminal.Json = False) -> None:
     """Finish every interrupted bundle of this user (and those in DIR) with what was collected."""
     from bilbs_cli.diag import assembly, outcome_text
@@ -98,7 +98,7 @@ def resume(output: Output = None, _json: terminal.Json = False) -> None:
     outcome_text.show_resumed(assembly.resume_all(Path(output) if output else None))
 
 
-@app.command()
+@app.command(short_help="Remove secrets from a file, folder, tarball or stdin.")
 def redact(
     source: Annotated[str, typer.Argument(metavar="PATH|-", help="A file, a folder, a tarball, or - for stdin.")],
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="PATH", help="Where the redacted copy goes (stdout for - and files).")] = None,
@@ -111,7 +111,7 @@ def redact(
     redact_text.redact(source, output, pseudonymize=pseudonymize)
 
 
-@app.command()
+@app.command(short_help="Put real names back in place of pseudonyms.")
 def reveal(source: Annotated[str, typer.Argument(metavar="FILE|-", help="Text with pseudonyms, or - for stdin.")] = "-") -> None:
     """Put the real names back into text with pseudonyms; only on the box that made them."""
     from bilbs_cli.diag import redact_text
