@@ -165,6 +165,7 @@ def test_a_secret_named_to_the_log_is_masked_in_the_page_too() -> None:
         ("Authorization: Bearer hunter2", "Authorization: Bearer [REDACTED]"),
         ("postgres://joe:hunter2@db", "postgres://joe:[REDACTED]@db"),
         ('secret = "a hunter2 b" rest', "secret = [REDACTED] rest"),
+        ("password=[REDACTED:key-value] rest", "password=[REDACTED:key-value] rest"),
         ("GPU-8f3a: Xid 79, temperature: 81", "GPU-8f3a: Xid 79, temperature: 81"),
     ],
 )

@@ -24,7 +24,7 @@ KEPT = 20  # a broken cron job must not fill the disk
 _SECRET = re.compile(
     r"""(?ix) ( (?: passw(?:or)?d | passphrase | secret | token | (?:api|private)[_-]?key | credential | authorization )
         [\w.-]{0,40} ["']? \s{0,9} (?: [:=] \s{0,9} (?: (?:bearer|basic) \s{1,9} )? | \s{1,9} ) )
-        ( "[^"\n]{0,4096}" | '[^'\n]{0,4096}' | [^\s,;&"')}\]]+ )"""
+        (?! \[REDACTED ) ( "[^"\n]{0,4096}" | '[^'\n]{0,4096}' | [^\s,;&"')}\]]+ )"""
 )  # every repeat has a bound: a hostile message must not hang the last thing that works
 _USERINFO = re.compile(r"(://[^/\s:@]{0,256}:)[^@\s/]{1,1024}@")
 

@@ -92,6 +92,26 @@ def test_a_frame_that_unpacks_to_something_else_is_not_believed(tmp_path: Path) 
     assert extracted(finish(again).path, tmp_path / "out")["gpu/x"] == b"the true beginning"
 
 
+def test_an_item_that_no_sync_followed_is_believed_only_after_a_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal may have reached the disk by itself, and the end of a part not: it is there, and all zeros."""
+    spool = start(tmp_path)
+    put(spool, "gpu/synced", b"x")
+    spool.sync()
+    monkeypatch.setattr(Spool, "sync", Spool._flush)
+    put(spool, "kern/not", noise(1, 100_000), collector="kernel")
+    spool.close()
+    monkeypatch.undo()
+    lost = max(_work(tmp_path).glob("p*"))
+    size = lost.stat().st_size
+    os.truncate(lost, 0)
+    os.truncate(lost, size)
+    again = Spool.reopen(_work(tmp_path))
+    assert [(one.path, one.status) for one in again.items] == [("gpu/synced", Status.OK), ("kern/not", Status.FAILED)]
+    finish(again)
+
+
 def test_what_no_member_needs_is_removed_from_a_reopened_run(tmp_path: Path) -> None:
     spool = start(tmp_path)
     put(spool, "gpu/x", b"x")
@@ -106,6 +126,7 @@ def test_a_finished_member_whose_part_is_gone_is_not_called_whole(tmp_path: Path
     spool = start(tmp_path)
     put(spool, "gpu/a.txt", noise(1, 500_000))
     put(spool, "kern/b.txt", noise(2, 10_000), collector="kernel")
+    spool.sync()
     spool.close()
     (_work(tmp_path) / "p000001").unlink()
     again = Spool.reopen(_work(tmp_path))

@@ -8,13 +8,16 @@ from typing import Any
 
 from bilbs_cli.diag.redaction import states, values
 from bilbs_cli.diag.redaction.keys import CORES, Kind, is_secret, kind_of
+from bilbs_cli.diag.redaction.likely import FREQUENT, likely
 from bilbs_cli.diag.redaction.rule import Span, compiled
 
 _NAME = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 _CLOSE = rb"(?:\\*[\"'`]|[\])]|" + values.COLOUR + rb"|%(?:25)*(?:22|27|5[BbDd])|&quot;|&#3[49];|\\+u002[27])*"
 _SEPARATOR = rb"[ \t]*(?:=>|->|\xe2\x86\x92|:=|\+=|::|==|\?=|:|=|\||%(?:25)*3[ad]|\\+u003[ad]|&#(?:58|61);)"
-ASSIGNED = (CORES + rb"[\w.\-]*(?:[ ](?:value|id|hash|text|string))?" + _CLOSE + rb"(?:" + _SEPARATOR
-            + rb"|\\*[\"'][ \t]*,|,[ \t]*(?:<<)?\\*\"|[ ]\.[ ]\\*\")")
+_TAIL = (rb"(?:[ ](?:value|id|hash|text|string))?" + _CLOSE + rb"(?:" + _SEPARATOR
+         + rb"|\\*[\"'][ \t]*,|,[ \t]*(?:<<)?\\*\"|[ ]\.[ ]\\*\")")
+ASSIGNED = CORES + rb"[\w.\-]*" + _TAIL
+LIKELY = likely(CORES, _TAIL, FREQUENT)
 ELEMENT = rb"<(?:\w+:)?[\w.\-]*" + CORES + rb"[\w.\-]*(?:[ \t][^<>]*)?>"
 PLIST = rb"<key>[\w.\- ]*" + CORES + rb"[\w.\-]*</key>"
 OPTION = rb"(?:^|[\s\"'=,\[(/{])(?:--?|/)[\w\-]*" + CORES + rb"[\w\-]*(?:\\*[\"'],?)?(?:[ \t]+\\*[\"']?[^\s\-]|[ \t]*\r?$)"

@@ -44,7 +44,7 @@ _OWNERS = frozenset(
     b"hmac jwt rsa fernet cipher crypto enc wg wireguard ipmi bmc kg".split())
 _BEFORE = frozenset(b"has is use uses require requires allow allows forgot forgotten max min num total public next page "
                     b"unexpected".split())
-_AFTER = frozenset(
+AFTER = frozenset(
     b"file files filename path paths age expires expire expiry expired expiration exp policy length len min max minimum "
     b"maximum count counts counter counters type types id ids name names namespace url uri endpoint provider providers "
     b"required enabled disabled status state auth authentication reset change changed updated set last ttl timeout size "
@@ -55,7 +55,7 @@ _AFTER = frozenset(
     b"column index idx position visible label title description permitted supported support feature mount mounts volume "
     b"volumes selector review reviews request requests response responses informer link encryption number "
     b"fingerprint fpr".split())
-_DESPITE = ((b"access", b"key", b"id"), (b"secret", b"id"), (b"session", b"id"), (b"community", b"name"), (b"community", b"names"))
+DESPITE = ((b"access", b"key", b"id"), (b"secret", b"id"), (b"session", b"id"), (b"community", b"name"), (b"community", b"names"))
 _RANDOM_NAME = re.compile(rb"(?=(?:[A-Za-z]*\d+[A-Za-z]+){2})[A-Za-z0-9]{14,}")  # the end of some base64, not a name
 _SOURCE = re.compile(rb"\.(?:go|py|cc?|cpp|h|rs|js|ts|java|rb|sh|pl|php|service|socket|path|target|mount)$")
 _WORDS = re.compile(rb"[A-Z]?[a-z\x80-\xff]+|[A-Z]+(?![a-z])|\d+")
@@ -78,7 +78,7 @@ def _kind_of(name: bytes) -> Kind | None:
     core = max(i for i, kind in enumerate(kinds) if kind == best)
     if _BEFORE.intersection(words[:core]):
         return None
-    if _AFTER.intersection(words[core + 1 :]) and not any(tuple(words[-len(tail):]) == tail for tail in _DESPITE):
+    if AFTER.intersection(words[core + 1 :]) and not any(tuple(words[-len(tail):]) == tail for tail in DESPITE):
         return None
     return Kind(best)
 

@@ -35,7 +35,7 @@ class Scanner:
         rules = [rule.pattern for rule in pack]
         forms = [b"|".join(assigned.ELEMENTS), assigned.OPTION, assigned.NAMED, assigned.SET]
         rest = [b"|".join(BLOCK_TRIGGERS), b"|".join(recoded.TRIGGERS)]
-        groups = [*(rules[i : i + GROUP] for i in range(0, len(rules), GROUP)), forms, [assigned.ASSIGNED], rest]
+        groups = [*(rules[i : i + GROUP] for i in range(0, len(rules), GROUP)), forms, [assigned.LIKELY], rest]
         self.sieve = Sieve(groups, self._literals.pattern)
         self._known = compiled(self._literals.pattern, capture=False) if self._literals else None
         self.version = _version(pack)
