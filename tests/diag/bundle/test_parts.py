@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bilbs_cli.diag.bundle import parts as parts_module
 from bilbs_cli.diag.bundle.contents import read_piece
 from bilbs_cli.diag.bundle.parts import BALLAST, SMALLEST_PART, Parts, Piece
 from bilbs_cli.diag.bundle.volume import Volume
@@ -90,6 +91,22 @@ def test_ballast_is_held_only_where_space_is_scarce_and_gives_it_back(tmp_path: 
     with small_disk(tmp_path / "large", 2 << 30) as disk, _volume(disk.path) as volume:
         Parts(volume)
         assert volume.size(BALLAST) is None
+
+
+def test_ballast_is_taken_when_space_becomes_scarce_and_grows_with_the_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with small_disk(tmp_path / "disk", 64 << 20) as disk, _volume(disk.path) as volume:
+        monkeypatch.setattr(parts_module, "ROOMY", 60 << 20)
+        parts = Parts(volume)
+        parts.put("x", noise(1, 1 << 20))
+        assert volume.size(BALLAST) is None
+        parts.put("x", noise(2, 8 << 20))
+        first = volume.size(BALLAST)
+        parts.put("x", noise(3, 16 << 20))
+        assert first
+        assert (volume.size(BALLAST) or 0) > first
+        parts.close()
 
 
 def test_numbers_go_on_after_those_of_an_earlier_process(tmp_path: Path) -> None:

@@ -127,6 +127,17 @@ def test_half_a_character_at_the_end_of_utf_16_stays() -> None:
     assert fed([raw]) == raw
 
 
+@given(st.binary(max_size=400), cuts)
+@settings(max_examples=100, deadline=None)
+def test_any_bytes_behind_a_mark_of_utf_16_come_out_as_they_went_in(data: bytes, cuts: list[int]) -> None:
+    raw = b"\xff\xfe" + data
+    assert fed(cut(raw, cuts)) == raw or b"R\0E\0D\0A\0C\0T\0E\0D\0" in fed([raw])
+
+
+def test_bytes_that_are_no_utf_32_do_not_stop_a_run() -> None:
+    assert fed([b"\xff\xfe\0\0" + b"\xff" * 100])
+
+
 def test_compressed_members_are_left_alone_and_named() -> None:
     raw = gzip.compress(b"password=" + SECRET)
     stream = REDACTOR.stream()

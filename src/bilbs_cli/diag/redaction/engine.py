@@ -107,7 +107,7 @@ class Stream:
         return self._wide(self._codec, final=final)
 
     def _wide(self, codec: Transcoder, *, final: bool) -> bytes:
-        self._narrow += codec.narrow(self._held)
+        self._narrow += codec.narrow(self._held, final=final)
         self._held = b""
         out, self._narrow = self._lines(self._narrow, final=final)
         return codec.widen(out) + (codec.rest() if final else b"")

@@ -59,18 +59,18 @@ class Transcoder:
     """Turns wide text into UTF-8 for the rules, and back, in pieces; lone surrogates survive."""
 
     def __init__(self, codec: str) -> None:
-        self._decode = codecs.getincrementaldecoder(codec)("surrogatepass")
+        self._decode = codecs.getincrementaldecoder(codec)("surrogatepass" if "16" in codec else "replace")
         self._back = codecs.getincrementaldecoder("utf-8")("surrogatepass")
         self._codec = codec
         self._unit = 4 if "32" in codec else 2
         self._odd = b""
 
-    def narrow(self, data: bytes) -> bytes:
-        """Return the next bytes as UTF-8."""
+    def narrow(self, data: bytes, *, final: bool) -> bytes:
+        """Return the next bytes as UTF-8; `final` gives out half a pair of surrogates too."""
         data = self._odd + data
         cut = len(data) - len(data) % self._unit
         self._odd = data[cut:]
-        return self._decode.decode(data[:cut]).encode("utf-8", "surrogatepass")
+        return self._decode.decode(data[:cut], final).encode("utf-8", "surrogatepass")
 
     def widen(self, data: bytes) -> bytes:
         """Return redacted UTF-8 in the member's own code."""
