@@ -40,7 +40,7 @@ def log_text(size: int, seed: int) -> bytes:
     rng = random.Random(seed)
     lines, length = [], 0
     while length < size:
-        line = "Nov 21 09:{:02d}:{:02d} ".format(rng.randrange(60), rng.randrange(60)) + rng.choices(LINES, WEIGHTS)[0].format(
+        line = f"Nov 21 09:{rng.randrange(60):02d}:{rng.randrange(60):02d} " + rng.choices(LINES, WEIGHTS)[0].format(
             n=rng.randrange(1, 99999), m=rng.randrange(99), h=f"{rng.getrandbits(160):040x}")
         lines.append(line)
         length += len(line) + 1
@@ -139,7 +139,7 @@ def start(_: Path) -> None:
 
 
 def standard(place: Path) -> None:
-    """The standard profile against sos report."""
+    """Time the standard profile against sos report."""
     ours = [*BILBS, "diag", "collect", "--progress", "none", "-o", str(place / "out")]
     sos = shutil.which("sos") or shutil.which("sosreport")
     if not sos:

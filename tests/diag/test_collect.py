@@ -188,7 +188,7 @@ def test_a_missing_program_is_unavailable_and_no_failure() -> None:
 
 
 def test_absent_hardware_is_not_ok() -> None:
-    ended = run_all(collector(lambda job: None))
+    ended = run_all(collector(lambda _: None))
     assert ended.results["probe"].status is Status.UNAVAILABLE
     assert model.lookup(ended.sink.facts, "probe", "anything") == NotCollected("not present in these facts")
 
@@ -297,9 +297,13 @@ def test_a_driver_that_prints_does_not_garble_our_stdout(capfd: pytest.CaptureFi
     assert capfd.readouterr().out == ""
 
 
+def open_files() -> list[str]:
+    return sorted(str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.exists())
+
+
 def test_a_child_holds_no_file_of_the_parent(tmp_path: Path) -> None:
     with (tmp_path / "held").open("w"):
-        ended = run_all(collector(lambda job: job.read(("open",), lambda: sorted(os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{n}")))))
+        ended = run_all(collector(lambda job: job.read(("open",), open_files)))
     assert not [name for name in model.value(ended.sink.facts, "probe", "open") if "held" in name]
 
 

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,6 @@ from jsonschema import Draft202012Validator
 
 import bilbs_cli
 from tests.conftest import Bilbs
-
 from tests.parts import nvml
 from tests.parts.bmc.box import PASSWORD, USER
 from tests.parts.bmc.sim import simulator
@@ -46,7 +44,7 @@ def manifest(path: Path) -> dict[str, dict[str, object]]:
 
 @pytest.fixture
 def dead_system(tmp_path: Path) -> Path:
-    """A mounted system that is not running, with a secret in its log."""
+    """Make a mounted system that is not running, with a secret in its log."""
     root = tmp_path / "mnt"
     (root / "var/log").mkdir(parents=True)
     (root / "etc").mkdir()
@@ -69,7 +67,7 @@ def test_it_prints_the_path_and_the_bundle_is_whole(bilbs: Bilbs, tmp_path: Path
     path = Path(ended.stdout.strip())
     assert path.parent == tmp_path
     assert path.stat().st_mode & 0o777 == 0o600
-    assert list(opened(path))[0] == "SUMMARY.txt"
+    assert next(iter(opened(path))) == "SUMMARY.txt"
     assert bilbs("diag", "verify", str(path)).status == 0
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name], "the work folder stayed"
 
@@ -228,15 +226,15 @@ def wait_for(there: object, timeout_s: float = 20.0) -> None:
 
 
 @pytest.fixture
-def killing_ground(tmp_path: Path) -> Iterator[Path]:
-    """Logs large enough that a kill finds the run in every stage."""
+def killing_ground(tmp_path: Path) -> Path:
+    """Make logs large enough that a kill finds the run in every stage."""
     root = tmp_path / "mnt"
     (root / "var/log").mkdir(parents=True)
     noise = random.Random(5)
     for number in range(4):
         lines = (f"Nov 21 03:30:12 gpu01 app: {noise.randbytes(12).hex()} password={SECRET} {noise.randbytes(20).hex()}\n" for _ in range(20_000))
         (root / f"var/log/syslog.{number + 1}").write_text("".join(lines))
-    yield root
+    return root
 
 
 def test_sigkill_anywhere_leaves_a_bundle_that_resume_finishes_and_no_secret_on_disk(bilbs: Bilbs, tmp_path: Path, killing_ground: Path) -> None:

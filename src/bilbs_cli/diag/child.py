@@ -30,7 +30,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-
 from typing import IO, Any, BinaryIO, cast
 
 from bilbs_cli import files, process
@@ -38,8 +37,8 @@ from bilbs_cli.diag import model
 from bilbs_cli.diag.bundle.frames import Compression, Framer
 from bilbs_cli.diag.bundle.manifest import Item
 from bilbs_cli.diag.job import Options
-from bilbs_cli.diag.model import NotCollected, ReadError, Reading, Status, Value
 from bilbs_cli.diag.journal_json import Plain
+from bilbs_cli.diag.model import NotCollected, ReadError, Reading, Status, Value
 from bilbs_cli.diag.notable import Sieve
 from bilbs_cli.diag.redaction import Redactor, Stream
 
@@ -225,7 +224,7 @@ class ChildJob:
         root = self.options.sysroot
         base = str(root).rstrip("/") if root else ""
         found: list[str] = []
-        for name in globbing.iglob(globbing.escape(base) + pattern):
+        for name in globbing.iglob(globbing.escape(base) + pattern):  # noqa: PTH207 - text in, text out; Path would normalise
             found.append(name[len(base) :])
             if len(found) >= limit:
                 break
@@ -469,7 +468,7 @@ def _copy_decompressed(stream: BinaryIO, limit: int, feed: Callable[[bytes], Non
     if magic[:2] == b"\x1f\x8b":
         opened = cast("IO[bytes]", gzip.GzipFile(fileobj=stream))
     elif magic == b"\xfd7zXZ\x00":
-        opened = lzma.LZMAFile(stream)
+        opened = lzma.LZMAFile(stream)  # noqa: SIM115 - `stream` is the caller's to close
     elif magic[:3] == b"BZh":
         opened = bz2.BZ2File(stream)
     elif magic[:4] == b"\x28\xb5\x2f\xfd":

@@ -36,15 +36,21 @@ PIPE_BYTES = 1 << 20
 class Sink(Protocol):
     """Where finished frames, items and facts go: the spool of a bundle, or memory in `diag check`."""
 
-    def write(self, member: str, frame: Frame) -> None: ...
-    def finish(self, item: Item) -> Item: ...
-    def fact(self, path: Sequence[str], leaf: object) -> None: ...
+    def write(self, member: str, frame: Frame) -> None:
+        """Take a frame of a member."""
+
+    def finish(self, item: Item) -> Item:
+        """Take the end of a member, or a gap; return the item as it is kept."""
+
+    def fact(self, path: Sequence[str], leaf: object) -> None:
+        """Take a fact."""
 
 
 class Watcher(Protocol):
     """The progress display."""
 
-    def update(self, running: Sequence[tuple[str, float, str]], done: int, total: int, size_bytes: int) -> None: ...
+    def update(self, running: Sequence[tuple[str, float, str]], done: int, total: int, size_bytes: int) -> None:
+        """Show what runs: name, seconds so far, what it is reading."""
 
 
 @dataclass(slots=True)
@@ -394,9 +400,8 @@ def _dead(pid: int) -> bool:
 
 
 def _is_zombie(pid: int) -> bool:
-    with suppress(OSError, IndexError):
-        with open(f"/proc/{pid}/stat", "rb") as stream:  # noqa: PTH123 - one small read
-            return stream.read().rpartition(b")")[2].split()[0] in {b"Z", b"X"}
+    with suppress(OSError, IndexError), open(f"/proc/{pid}/stat", "rb") as stream:  # noqa: PTH123 - one small read
+        return stream.read().rpartition(b")")[2].split()[0] in {b"Z", b"X"}
     return True
 
 

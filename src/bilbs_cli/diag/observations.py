@@ -78,7 +78,7 @@ def _gpu(device: Facts) -> Iterator[str]:
         ("retired pages wait for a reboot", ("retired_pages", "pending")),
         ("the SRAM error threshold is exceeded", ("ecc", "sram_status", "threshold_exceeded")),
     ):
-        if value(device, *path) in {1, True}:
+        if value(device, *path) is True:
             yield words
     yield from _gpu_state(device)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from bilbs_cli import terminal
 from bilbs_cli.diag.model import Status
 from bilbs_cli.errors import UsageProblem
 from bilbs_cli.quantities import show_size
+from bilbs_cli.tables import clip
 
 if TYPE_CHECKING:
     from bilbs_cli.diag.assembly import Outcome, Resumed
@@ -66,15 +68,15 @@ def _show(outcome: Outcome) -> None:
 
 def _explain(outcome: Outcome) -> None:
     for one in outcome.collectors:
-        terminal.note(_line(one))
+        terminal.note(clip(_line(one), terminal.width(sys.stderr)))
     _name_failures(outcome.items)
     for left in outcome.abandoned:
         terminal.note(f"! left behind, it cannot be killed: {left}")
     if not outcome.root:
         _say_what_root_adds(outcome.items)
     count = sum(1 for item in outcome.items if item.sha256)
-    word = "complete" if outcome.complete else "PARTIAL: what timed out or failed is named above and in SUMMARY.txt"
-    terminal.note(f"{word}: {count} files, {show_size(outcome.size_bytes)}, {outcome.duration_s:.1f} s, sha256 {outcome.sha256}")
+    word = "complete" if outcome.complete else "PARTIAL (see above and SUMMARY.txt)"
+    terminal.note(f"{word}: {count} files, {show_size(outcome.size_bytes)}, {outcome.duration_s:.1f} s\nsha256 {outcome.sha256}")
 
 
 def _line(one: CollectorResult) -> str:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bilbs_cli.diag.redaction import Redactor, assigned, keys
 from bilbs_cli.diag.redaction.likely import FREQUENT
 
-WORDS = sorted({word.decode() for word in keys.AFTER | FREQUENT}) + ["old", "x2", "2", "base", "typed", "id", "name", "prod"]
+WORDS = [*sorted({word.decode() for word in keys.AFTER | FREQUENT}), "old", "x2", "2", "base", "typed", "id", "name", "prod"]
 CORES = ["password", "pass", "pwd", "pw", "secret", "token", "tokens", "api_key", "access_key", "db_password", "oldpwd", "pwdx", "prompt_tokens", "psk"]
 VALUES = ["35.2", "1234567", "/home/ops", "hunter2-fake", "Zm9vYmFyYmF6cXV4"]
 ODD = ["12", "123456", "~/x", "0x12", "", "yes", '"12"', "12,", "12}", "7f3a9c2e11d04b5a", "Tr0ub4dor&3", "12 GB", "/etc/x", "/%secret#1"]
@@ -19,7 +19,7 @@ ODD = ["12", "123456", "~/x", "0x12", "", "yes", '"12"', "12,", "12}", "7f3a9c2e
 
 @pytest.fixture(scope="module")
 def thorough() -> Redactor:
-    """A redactor whose filter takes every name."""
+    """Return a redactor whose filter takes every name."""
     kept, assigned.LIKELY = assigned.LIKELY, assigned.ASSIGNED
     try:
         return Redactor()
