@@ -7,9 +7,11 @@ cd "$(dirname "$0")/.."
 if [ -z "${BILBS_CHECK_FAST:-}" ]; then
     # a compiler for the NVML stub, the BMC simulator and its independent readers, archive tools as oracles
     missing=$(for pair in cc:gcc ipmi_sim:openipmi ipmitool:ipmitool ipmi-sel:freeipmi-tools zstd:zstd age:age lspci:pciutils \
-                          faketime:faketime mkfs.ext4:e2fsprogs fsfreeze:util-linux ip:iproute2 ps:procps tar:tar; do
+                          strace:strace mkfs.ext4:e2fsprogs fsfreeze:util-linux mount:mount ip:iproute2 ps:procps tar:tar \
+                          xz:xz-utils bzip2:bzip2 git:git journalctl:systemd; do
         command -v "${pair%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/${pair%%:*}" ] || [ -x "/sbin/${pair%%:*}" ] || echo "${pair##*:}"; done)
     [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
+    [ -e /usr/include/linux/ipmi.h ] || missing="$missing linux-libc-dev"
     # shellcheck disable=SC2086
     [ -z "$missing" ] || apt_install $missing
     make_venv
