@@ -20,6 +20,8 @@ from jsonschema import Draft202012Validator
 
 import bilbs_cli
 from tests.conftest import Bilbs
+from tests.diag.redaction.examples import expand, forms
+from tests.diag.redaction.oracle import holds
 from tests.parts import nvml
 from tests.parts.bmc.box import PASSWORD, USER
 from tests.parts.bmc.sim import simulator
@@ -382,3 +384,22 @@ def test_pseudonyms_leave_no_serial_of_the_bmc_in_any_form(bilbs: Bilbs, tmp_pat
             assert serial not in content, name
             assert serial.hex(" ").encode() not in content, name
     assert b"serial-" in members["SUMMARY.txt"]
+
+
+def test_no_planted_secret_of_the_whole_corpus_is_in_the_finished_bundle(bilbs: Bilbs, tmp_path: Path) -> None:
+    root = tmp_path / "mnt"
+    (root / "var/log").mkdir(parents=True)
+    planted: dict[str, list[bytes]] = {}
+    for number, form in enumerate(forms().values()):
+        example = expand(form)
+        place = f"var/log/{('syslog', 'messages', 'kern.log')[number % 3]}.{number}"
+        (root / place).write_bytes(example.text)
+        planted[f"kernel/{place}"] = example.secrets
+    ended = bilbs("diag", "collect", "--sysroot", str(root), "--since", "all", "-o", str(tmp_path / "out"))
+    assert ended.status == 0, ended.stderr
+    members = opened(Path(ended.stdout.strip()))
+    collected = planted.keys() & members.keys()
+    assert len(collected) >= 300
+    leaked = [name for name in collected for secret in planted[name] if secret in members[name]]
+    leaked += [name for name in collected if b"hunter2-fake" in b"".join(planted[name]) and holds(members[name], b"hunter2-fake")]
+    assert leaked == []
