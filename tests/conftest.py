@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -14,6 +15,9 @@ from typing import Any
 import pytest
 
 import bilbs_cli
+
+# A shell starts its background jobs with SIGINT ignored, and children inherit that: tests that send it would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SOURCE = str(Path(bilbs_cli.__file__).parents[1])
 ISOLATED = (

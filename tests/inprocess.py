@@ -43,8 +43,14 @@ def redactor() -> Redactor:
     return Redactor()
 
 
-def gather(collector: Collector, options: Options | None = None, *, skip: frozenset[str] = frozenset(),
-           memo: Mapping[str, Any] | None = None, later: bool = True) -> Gathered:
+def gather(
+    collector: Collector,
+    options: Options | None = None,
+    *,
+    skip: frozenset[str] = frozenset(),
+    memo: Mapping[str, Any] | None = None,
+    later: bool = True,
+) -> Gathered:
     """Run `collector` here and now; large files and long commands follow at once unless `later` is False."""
     got = Gathered()
 
@@ -54,8 +60,17 @@ def gather(collector: Collector, options: Options | None = None, *, skip: frozen
             _hear(got, message, body)
 
     def job(*, heavy: bool) -> ChildJob:
-        return ChildJob(collector.name, collector.folder, options or Options(root=True), redactor(), Compression.GZIP, emit,
-                        skip=skip, memo=memo or {}, heavy=heavy)
+        return ChildJob(
+            collector.name,
+            collector.folder,
+            options or Options(root=True),
+            redactor(),
+            Compression.GZIP,
+            emit,
+            skip=skip,
+            memo=memo or {},
+            heavy=heavy,
+        )
 
     collector.collect(job(heavy=False))
     for work in list(got.later) if later else ():
@@ -76,4 +91,6 @@ def _hear(got: Gathered, header: dict[str, Any], payload: bytes) -> None:
         case "later":
             what = header["what"]
             good = what["good"]
-            got.later.append(Later(**(what | {"argv": tuple(what["argv"]), "good": None if good is None else tuple(good)})))
+            got.later.append(
+                Later(**(what | {"argv": tuple(what["argv"]), "good": None if good is None else tuple(good)}))
+            )

@@ -41,7 +41,8 @@ def log_text(size: int, seed: int) -> bytes:
     lines, length = [], 0
     while length < size:
         line = f"Nov 21 09:{rng.randrange(60):02d}:{rng.randrange(60):02d} " + rng.choices(LINES, WEIGHTS)[0].format(
-            n=rng.randrange(1, 99999), m=rng.randrange(99), h=f"{rng.getrandbits(160):040x}")
+            n=rng.randrange(1, 99999), m=rng.randrange(99), h=f"{rng.getrandbits(160):040x}"
+        )
         lines.append(line)
         length += len(line) + 1
     return ("\n".join(lines) + "\n").encode()
@@ -68,7 +69,9 @@ def write_logs(folder: Path, count: int, each: int) -> int:
 def timed(argv: Sequence[str], **environment: str) -> float:
     """Return the wall seconds of a command; its output is thrown away."""
     began = time.perf_counter()
-    subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | environment, check=False)
+    subprocess.run(
+        argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | environment, check=False
+    )
     return time.perf_counter() - began
 
 
@@ -128,14 +131,36 @@ def row(what: str, figure: str, command: str) -> None:
 
 def collect_logs(root: Path, out: Path, *more: str) -> list[str]:
     """Return the command that collects nothing but the logs below `root`."""
-    return [*BILBS, "diag", "collect", "--sysroot", str(root), "--only", "kernel", "--since", "all", "--max-file-size", "20G",
-            "--deadline", "600", "--progress", "none", "-o", str(out), *more]
+    return [
+        *BILBS,
+        "diag",
+        "collect",
+        "--sysroot",
+        str(root),
+        "--only",
+        "kernel",
+        "--since",
+        "all",
+        "--max-file-size",
+        "20G",
+        "--deadline",
+        "600",
+        "--progress",
+        "none",
+        "-o",
+        str(out),
+        *more,
+    ]
 
 
 def start(_: Path) -> None:
     """`bilbs --help` against an empty Python."""
     times = in_turn(15, lambda: timed([*BILBS, "--help"]), lambda: timed([PYTHON, "-c", "pass"]))
-    row("`bilbs --help` / `python3 -c pass`", f"{times[0] / times[1]:.1f} ({times[0] * 1e3:.0f} ms / {times[1] * 1e3:.0f} ms)", "bench.py start")
+    row(
+        "`bilbs --help` / `python3 -c pass`",
+        f"{times[0] / times[1]:.1f} ({times[0] * 1e3:.0f} ms / {times[1] * 1e3:.0f} ms)",
+        "bench.py start",
+    )
 
 
 def standard(place: Path) -> None:
@@ -147,7 +172,11 @@ def standard(place: Path) -> None:
         return
     theirs = [sos, "report", "--batch", "--tmp-dir", str(place)]
     times = in_turn(3, lambda: timed(ours), lambda: timed(theirs))
-    row("standard profile / `sos report --batch`", f"{times[0] / times[1]:.2f} ({times[0]:.2f} s / {times[1]:.2f} s)", "bench.py standard")
+    row(
+        "standard profile / `sos report --batch`",
+        f"{times[0] / times[1]:.2f} ({times[0]:.2f} s / {times[1]:.2f} s)",
+        "bench.py standard",
+    )
 
 
 def pipeline(place: Path) -> None:
@@ -155,15 +184,20 @@ def pipeline(place: Path) -> None:
     total = write_logs(place / "root", 8, 128 << 20)
     tar = ["tar", "--zstd", "-cf", str(place / "plain.tar.zst"), "-C", str(place / "root"), "var/log"]
     times = in_turn(3, lambda: timed(collect_logs(place / "root", place / "out")), lambda: timed(tar))
-    row("1 GiB of logs: speed against `tar --zstd`",
-        f"{times[1] / times[0]:.2f} ({total / times[0] / 1e6:.0f} MB/s / {total / times[1] / 1e6:.0f} MB/s)", "bench.py pipeline")
+    row(
+        "1 GiB of logs: speed against `tar --zstd`",
+        f"{times[1] / times[0]:.2f} ({total / times[0] / 1e6:.0f} MB/s / {total / times[1] / 1e6:.0f} MB/s)",
+        "bench.py pipeline",
+    )
 
 
 def redaction(place: Path) -> None:
     """Redaction alone, one process, against sos clean of the same log."""
     log = place / "mixed.log"
     log.write_bytes(log_text(100_000_000, 7))
-    seconds = in_turn(3, lambda: timed([*BILBS, "diag", "redact", str(log), "-o", str(place / f"out-{time.monotonic_ns()}")]))[0]
+    seconds = in_turn(
+        3, lambda: timed([*BILBS, "diag", "redact", str(log), "-o", str(place / f"out-{time.monotonic_ns()}")])
+    )[0]
     row("redaction of a 100 MB log, whole command", f"{100 / seconds:.0f} MB/s", "bench.py redaction")
     sos = shutil.which("sos")
     if sos:
@@ -179,8 +213,11 @@ def memory(place: Path) -> None:
     """10 GB of logs, and one line of 1 GB."""
     write_logs(place / "root", 5, 2_000_000_000)
     watched = Watched(collect_logs(place / "root", place / "out"))
-    row("10 GB of logs: peak of all processes, RSS (PSS)",
-        f"{watched.peak_rss / 1e6:.0f} MB ({watched.peak_pss / 1e6:.0f} MB), {watched.seconds:.0f} s, exit {watched.status}", "bench.py memory")
+    row(
+        "10 GB of logs: peak of all processes, RSS (PSS)",
+        f"{watched.peak_rss / 1e6:.0f} MB ({watched.peak_pss / 1e6:.0f} MB), {watched.seconds:.0f} s, exit {watched.status}",
+        "bench.py memory",
+    )
     shutil.rmtree(place / "root")
     logs = place / "root/var/log"
     logs.mkdir(parents=True)
@@ -188,8 +225,11 @@ def memory(place: Path) -> None:
         for number in range(1000):
             stream.write((b"%06d abcdefghij" % number) * 62500)
     watched = Watched(collect_logs(place / "root", place / "out"))
-    row("one line of 1 GB: peak of all processes, RSS (PSS)",
-        f"{watched.peak_rss / 1e6:.0f} MB ({watched.peak_pss / 1e6:.0f} MB), {watched.seconds:.0f} s, exit {watched.status}", "bench.py memory")
+    row(
+        "one line of 1 GB: peak of all processes, RSS (PSS)",
+        f"{watched.peak_rss / 1e6:.0f} MB ({watched.peak_pss / 1e6:.0f} MB), {watched.seconds:.0f} s, exit {watched.status}",
+        "bench.py memory",
+    )
 
 
 def disk(place: Path) -> None:
@@ -199,7 +239,11 @@ def disk(place: Path) -> None:
     out.mkdir()
     watched = Watched(collect_logs(place / "root", out), out)
     size = disk_use(out)
-    row("disk at the peak / final archive", f"{watched.peak_disk / size:.2f} ({watched.peak_disk / 1e6:.1f} MB / {size / 1e6:.1f} MB)", "bench.py disk")
+    row(
+        "disk at the peak / final archive",
+        f"{watched.peak_disk / size:.2f} ({watched.peak_disk / 1e6:.1f} MB / {size / 1e6:.1f} MB)",
+        "bench.py disk",
+    )
 
 
 BENCHES = {bench.__name__: bench for bench in (start, standard, pipeline, redaction, memory, disk)}

@@ -38,11 +38,17 @@ def _read(path: Path, *, private: bool) -> str:
         with files.open_regular(path) as stream:
             mode = os.fstat(stream.fileno()).st_mode
             if private and stat.S_IMODE(mode) & 0o077:
-                raise PermissionNeeded(f"{path} can be read by others (mode {stat.S_IMODE(mode):04o})", code="secret-not-private",
-                                       safe="it was not used", next=f"chmod 600 {path}")
+                raise PermissionNeeded(
+                    f"{path} can be read by others (mode {stat.S_IMODE(mode):04o})",
+                    code="secret-not-private",
+                    safe="it was not used",
+                    next=f"chmod 600 {path}",
+                )
             text = stream.read(LIMIT).decode("utf-8", "surrogateescape").rstrip("\r\n")
     except (OSError, files.NotReadable) as error:
-        raise ConfigProblem(f"cannot read the secret in {path}: {getattr(error, 'strerror', None) or error}", code="secret-unreadable") from error
+        raise ConfigProblem(
+            f"cannot read the secret in {path}: {getattr(error, 'strerror', None) or error}", code="secret-unreadable"
+        ) from error
     if not text:
         raise ConfigProblem(f"{path} is empty, and a secret was expected in it", code="secret-empty")
     return text

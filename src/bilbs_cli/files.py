@@ -27,7 +27,9 @@ def private_dir(path: Path) -> Path:
     except OSError as error:
         raise cannot_write(path, error) from error
     if not stat.S_ISDIR(info.st_mode) or info.st_uid not in {os.geteuid(), 0}:
-        raise OutputUnwritable(f"{path} is not a folder of this user", next="choose another folder, or check who made it")
+        raise OutputUnwritable(
+            f"{path} is not a folder of this user", next="choose another folder, or check who made it"
+        )
     return path
 
 
@@ -78,8 +80,11 @@ def cannot_write(path: Path, error: OSError) -> OutputUnwritable:
             next=f"free some space there, or choose another folder with -o (df -h {place})",
         )
     if error.errno == errno.EROFS:
-        return OutputUnwritable(f"{path} is on a read-only file system ({device_of(existing_parent(path))})",
-                                code="read-only", next="choose another folder with -o, for example -o /dev/shm")
+        return OutputUnwritable(
+            f"{path} is on a read-only file system ({device_of(existing_parent(path))})",
+            code="read-only",
+            next="choose another folder with -o, for example -o /dev/shm",
+        )
     return OutputUnwritable(f"cannot write {path}: {reason}", next="choose another folder with -o")
 
 
@@ -123,8 +128,13 @@ def open_regular(path: Path) -> BinaryIO:
     return os.fdopen(handle, "rb", buffering=0)
 
 
-_KINDS = ((stat.S_ISFIFO, "a FIFO"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a character device"),
-          (stat.S_ISBLK, "a block device"), (stat.S_ISDIR, "a folder"))
+_KINDS = (
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a character device"),
+    (stat.S_ISBLK, "a block device"),
+    (stat.S_ISDIR, "a folder"),
+)
 
 
 def _require_regular(mode: int, path: Path) -> None:

@@ -53,8 +53,21 @@ def find(program: str) -> str | None:
 
 def plain_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment for tools whose output is parsed: `LC_ALL=C`, no pagers, no colours."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("LC_", "BILBS_")) and k not in {"LANG", "LANGUAGE"}}
-    return kept | {"LC_ALL": "C", "PAGER": "cat", "SYSTEMD_PAGER": "cat", "SYSTEMD_COLORS": "0", "NO_COLOR": "1", "TERM": "dumb"} | dict(extra or {})
+    kept = {
+        k: v for k, v in os.environ.items() if not k.startswith(("LC_", "BILBS_")) and k not in {"LANG", "LANGUAGE"}
+    }
+    return (
+        kept
+        | {
+            "LC_ALL": "C",
+            "PAGER": "cat",
+            "SYSTEMD_PAGER": "cat",
+            "SYSTEMD_COLORS": "0",
+            "NO_COLOR": "1",
+            "TERM": "dumb",
+        }
+        | dict(extra or {})
+    )
 
 
 def end(process: subprocess.Popen[bytes], grace_s: float = GRACE_S) -> bool:
@@ -118,8 +131,14 @@ class Running:
             raise CommandMissing(self.argv[0])
         self.started = time.monotonic()
         self._process = subprocess.Popen(
-            [program, *self.argv[1:]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            start_new_session=True, env=plain_environment(self.env), cwd="/", bufsize=0,
+            [program, *self.argv[1:]],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            env=plain_environment(self.env),
+            cwd="/",
+            bufsize=0,
         )
         if self.on_start:
             self.on_start(self._process.pid)
@@ -191,7 +210,9 @@ class Running:
             time.sleep(0.002)
 
 
-def run(argv: Sequence[str], *, timeout_s: float, max_output: int = 8 << 20, env: Mapping[str, str] | None = None) -> Completed:
+def run(
+    argv: Sequence[str], *, timeout_s: float, max_output: int = 8 << 20, env: Mapping[str, str] | None = None
+) -> Completed:
     """Run `argv` to its end or its deadline and return what it said.
 
     Raises `CommandMissing` when the program is not installed.
@@ -201,5 +222,13 @@ def run(argv: Sequence[str], *, timeout_s: float, max_output: int = 8 << 20, env
         stdout = b"".join(running.chunks())
         duration = time.monotonic() - running.started
         status = running.exit_status
-    return Completed(running.argv, status, stdout, bytes(running.stderr), duration,
-                     running.timed_out, running.abandoned, running.truncated)
+    return Completed(
+        running.argv,
+        status,
+        stdout,
+        bytes(running.stderr),
+        duration,
+        running.timed_out,
+        running.abandoned,
+        running.truncated,
+    )

@@ -52,13 +52,22 @@ class Ended:
 
 def run_all(*collectors: Collector, deadline_s: float = 20.0, options: Options | None = None) -> Ended:
     sink = Memory()
-    run = Run(collectors, options or Options(root=True), sink=sink, redactor=Redactor(), compression=Compression.GZIP, deadline_s=deadline_s)
+    run = Run(
+        collectors,
+        options or Options(root=True),
+        sink=sink,
+        redactor=Redactor(),
+        compression=Compression.GZIP,
+        deadline_s=deadline_s,
+    )
     began = time.monotonic()
     results = run.run()
     return Ended(sink, {result.name: result for result in results}, run, time.monotonic() - began)
 
 
-def collector(collect: Callable[[Job], None], name: str = "probe", *, timeout_s: float = 15.0, idle: bool = False) -> Collector:
+def collector(
+    collect: Callable[[Job], None], name: str = "probe", *, timeout_s: float = 15.0, idle: bool = False
+) -> Collector:
     return Collector(name, name, name, timeout_s, collect, idle=idle)
 
 
@@ -143,7 +152,10 @@ def test_every_hang_counts_against_the_budget_of_its_collector() -> None:
 
 
 def test_the_deadline_ends_everything_and_names_what_ran_and_what_waited() -> None:
-    hanging = [collector(lambda job: job.read(("hung",), forever, timeout_s=60), f"c{number}", timeout_s=60) for number in range(5)]
+    hanging = [
+        collector(lambda job: job.read(("hung",), forever, timeout_s=60), f"c{number}", timeout_s=60)
+        for number in range(5)
+    ]
     ended = run_all(*hanging, deadline_s=1.0)
     assert ended.wall_s < 2.5
     assert {result.status for result in ended.results.values()} == {Status.TIMEOUT}
@@ -204,8 +216,13 @@ def test_large_files_come_after_everything_small_and_are_whole(tmp_path: Path) -
             return super().finish(item)
 
     sink = Ordered()
-    collectors = [collector(lambda job: job.file(str(large), "large.log"), "a"), collector(lambda job: job.text("t", "x", source="test"), "b")]
-    Run(collectors, Options(root=True), sink=sink, redactor=Redactor(), compression=Compression.GZIP, deadline_s=20).run()
+    collectors = [
+        collector(lambda job: job.file(str(large), "large.log"), "a"),
+        collector(lambda job: job.text("t", "x", source="test"), "b"),
+    ]
+    Run(
+        collectors, Options(root=True), sink=sink, redactor=Redactor(), compression=Compression.GZIP, deadline_s=20
+    ).run()
     assert order == ["b/t", "a/large.log"]
     assert sink.members["a/large.log"] == large.read_bytes()
 
@@ -233,7 +250,11 @@ def test_fifos_sockets_devices_loops_and_unreadable_things_are_a_status(tmp_path
 
     ended = run_all(collector(collect))
     assert {name: item.status for name, item in ended.sink.items.items()} == {
-        "probe/fifo": Status.SKIPPED, "probe/loop": Status.SKIPPED, "probe/device": Status.SKIPPED, "probe/folder": Status.SKIPPED}
+        "probe/fifo": Status.SKIPPED,
+        "probe/loop": Status.SKIPPED,
+        "probe/device": Status.SKIPPED,
+        "probe/folder": Status.SKIPPED,
+    }
     assert ended.wall_s < 2
 
 
@@ -241,7 +262,9 @@ def test_a_sparse_terabyte_is_bounded(tmp_path: Path) -> None:
     path = tmp_path / "sparse.log"
     with path.open("wb") as stream:
         stream.truncate(1 << 40)
-    ended = run_all(collector(lambda job: job.file(str(path), "sparse.log")), options=Options(root=True, max_file_bytes=1 << 20))
+    ended = run_all(
+        collector(lambda job: job.file(str(path), "sparse.log")), options=Options(root=True, max_file_bytes=1 << 20)
+    )
     assert ended.sink.items["probe/sparse.log"].size_bytes <= 1 << 20
     assert ended.wall_s < 5
 
@@ -321,11 +344,16 @@ def test_a_collector_that_is_not_on_this_machine_says_so_as_a_whole() -> None:
         job.gap("probe", Status.UNAVAILABLE, "no such card in this machine")
 
     ended = run_all(collector(collect))
-    assert (ended.results["probe"].status, ended.results["probe"].reason) == (Status.UNAVAILABLE, "no such card in this machine")
+    assert (ended.results["probe"].status, ended.results["probe"].reason) == (
+        Status.UNAVAILABLE,
+        "no such card in this machine",
+    )
 
 
 def test_a_damaged_rotated_log_keeps_what_came_before_the_damage(tmp_path: Path) -> None:
-    packed = bytearray(gzip.compress(b"".join(b"line %d %s\n" % (n, os.urandom(8).hex().encode()) for n in range(20_000))))
+    packed = bytearray(
+        gzip.compress(b"".join(b"line %d %s\n" % (n, os.urandom(8).hex().encode()) for n in range(20_000)))
+    )
     packed[-2000:] = b"\0" * 2000
     (tmp_path / "syslog.2.gz").write_bytes(packed)
     ended = run_all(collector(lambda job: job.file(str(tmp_path / "syslog.2.gz"), "syslog.2.gz")))

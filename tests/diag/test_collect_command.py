@@ -52,7 +52,9 @@ def dead_system(tmp_path: Path) -> Path:
     (root / "etc").mkdir()
     (root / "etc/os-release").write_text('PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\n')
     lines = [f"Nov 21 03:{n % 60:02d}:00 gpu01 kernel: [{n}.000001] line {n} of the log\n" for n in range(400)]
-    lines[100] = "Nov 21 03:30:12 gpu01 kernel: [  42.1] NVRM: Xid (PCI:0000:3b:00): 79, pid='<unknown>', GPU has fallen off the bus.\n"
+    lines[100] = (
+        "Nov 21 03:30:12 gpu01 kernel: [  42.1] NVRM: Xid (PCI:0000:3b:00): 79, pid='<unknown>', GPU has fallen off the bus.\n"
+    )
     lines[200] = f"Nov 21 03:31:00 gpu01 app[7]: connect postgres://svc:{SECRET}@db:5432/x\n"
     (root / "var/log/kern.log").write_text("".join(lines))
     return root
@@ -83,7 +85,15 @@ def test_json_names_path_digest_size_status_and_items(bilbs: Bilbs, tmp_path: Pa
     assert data["status"] == "complete"
     assert {"name", "status", "duration_s", "size_bytes"} <= set(data["items"][0])
     assert {item["name"] for item in data["items"] if item["kind"] == "collector"} == {
-        "gpu", "bmc", "kernel", "pci", "storage", "network", "system", "services"}
+        "gpu",
+        "bmc",
+        "kernel",
+        "pci",
+        "storage",
+        "network",
+        "system",
+        "services",
+    }
 
 
 def test_every_member_has_the_digest_of_the_manifest(bilbs: Bilbs, tmp_path: Path) -> None:
@@ -100,8 +110,21 @@ def test_facts_follow_their_published_schema(bilbs: Bilbs, tmp_path: Path, drive
     schema = json.loads((Path(bilbs_cli.__file__).parent / "diag/facts.schema.json").read_text())
     with simulator(tmp_path) as bmc:
         password = private(tmp_path / "password", PASSWORD)
-        ended = bilbs("diag", "collect", "-o", str(tmp_path), "--bmc-host", "127.0.0.1", "--bmc-port", str(bmc.port), "--bmc-user", USER,
-                      "--bmc-password-file", str(password), env={"LD_LIBRARY_PATH": str(driver), "FAKE_NVML_TABLE": str(nvml.TABLE)})
+        ended = bilbs(
+            "diag",
+            "collect",
+            "-o",
+            str(tmp_path),
+            "--bmc-host",
+            "127.0.0.1",
+            "--bmc-port",
+            str(bmc.port),
+            "--bmc-user",
+            USER,
+            "--bmc-password-file",
+            str(password),
+            env={"LD_LIBRARY_PATH": str(driver), "FAKE_NVML_TABLE": str(nvml.TABLE)},
+        )
     facts = json.loads(opened(Path(ended.stdout.strip()))["facts.json"])
     Draft202012Validator(schema).validate(facts)
     assert facts["facts"]["gpu"]["devices"]
@@ -126,7 +149,9 @@ def test_a_dead_system_is_read_and_its_secret_stays_behind(bilbs: Bilbs, tmp_pat
 
 def test_a_bundle_streams_to_stdout_and_leaves_nothing_behind(tmp_path: Path, dead_system: Path) -> None:
     before = {str(path) for place in ("/dev/shm", "/var/tmp", "/tmp") for path in Path(place).glob(".bilbs-diag-*")}
-    done = subprocess.run([*COLLECT, "--sysroot", str(dead_system), "-o", "-"], capture_output=True, timeout=60, check=False)
+    done = subprocess.run(
+        [*COLLECT, "--sysroot", str(dead_system), "-o", "-"], capture_output=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
     (tmp_path / "bundle.tar.zst").write_bytes(done.stdout)
     assert "SUMMARY.txt" in opened(tmp_path / "bundle.tar.zst")
@@ -142,7 +167,9 @@ def test_stdout_and_json_together_are_refused_before_anything_is_read(bilbs: Bil
 
 
 def test_a_reader_that_goes_away_is_no_crash(tmp_path: Path, dead_system: Path) -> None:
-    command = " ".join([*COLLECT, "--sysroot", str(dead_system), "-o", "-", "| head -c 100 >/dev/null; echo ${PIPESTATUS[0]}"])
+    command = " ".join(
+        [*COLLECT, "--sysroot", str(dead_system), "-o", "-", "| head -c 100 >/dev/null; echo ${PIPESTATUS[0]}"]
+    )
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
     assert "Traceback" not in done.stderr
     assert "crash" not in done.stderr
@@ -155,10 +182,23 @@ def test_a_closed_stdout_does_not_lose_the_bundle(tmp_path: Path, dead_system: P
     assert len(list((tmp_path / "out").glob("*.tar.zst"))) == 1
 
 
-@pytest.mark.parametrize("env", [{"HOME": None, "BILBS_STATE_DIR": None}, {"LC_ALL": "POSIX", "LANG": "C"}, {"PYTHONIOENCODING": "ascii"}, {"TERM": "dumb"}, {"COLUMNS": "20"}])
-def test_it_works_in_a_poor_environment(bilbs: Bilbs, tmp_path: Path, dead_system: Path, env: dict[str, str | None]) -> None:
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"HOME": None, "BILBS_STATE_DIR": None},
+        {"LC_ALL": "POSIX", "LANG": "C"},
+        {"PYTHONIOENCODING": "ascii"},
+        {"TERM": "dumb"},
+        {"COLUMNS": "20"},
+    ],
+)
+def test_it_works_in_a_poor_environment(
+    bilbs: Bilbs, tmp_path: Path, dead_system: Path, env: dict[str, str | None]
+) -> None:
     (dead_system / "var/log/syslog").write_text("é 日本 \x1b]0;evil\x07 line\n")
-    ended = bilbs("diag", "collect", "--sysroot", str(dead_system), "--since", "all", "-o", str(tmp_path / "out"), env=env)
+    ended = bilbs(
+        "diag", "collect", "--sysroot", str(dead_system), "--since", "all", "-o", str(tmp_path / "out"), env=env
+    )
     assert ended.status == 0, ended.stderr
     assert Path(ended.stdout.strip()).exists()
 
@@ -184,9 +224,13 @@ def test_a_disk_without_room_is_named_with_what_is_needed(bilbs: Bilbs, tmp_path
 def test_a_disk_that_fills_up_still_gives_a_sealed_bundle(bilbs: Bilbs, tmp_path: Path, dead_system: Path) -> None:
     noise = random.Random(3)
     for number in range(4):
-        (dead_system / f"var/log/syslog.{number + 1}").write_bytes(b"\n".join(noise.randbytes(40).hex().encode() for _ in range(150_000)))
+        (dead_system / f"var/log/syslog.{number + 1}").write_bytes(
+            b"\n".join(noise.randbytes(40).hex().encode() for _ in range(150_000))
+        )
     with small_disk(tmp_path / "disk", 9 << 20) as disk:
-        ended = bilbs("diag", "collect", "--sysroot", str(dead_system), "--since", "all", "-o", str(disk.path), "--json")
+        ended = bilbs(
+            "diag", "collect", "--sysroot", str(dead_system), "--since", "all", "-o", str(disk.path), "--json"
+        )
         assert ended.status == 20, ended.stderr
         assert ended.json["data"]["status"] == "partial"
         path = Path(ended.json["data"]["path"])
@@ -195,10 +239,18 @@ def test_a_disk_that_fills_up_still_gives_a_sealed_bundle(bilbs: Bilbs, tmp_path
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_keeps_what_was_read_and_says_how_to_go_on(bilbs: Bilbs, tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_keeps_what_was_read_and_says_how_to_go_on(
+    bilbs: Bilbs, tmp_path: Path, number: signal.Signals
+) -> None:
     tools = hanging_tools(tmp_path / "tools", "lspci")
-    process = subprocess.Popen([*COLLECT, "-o", str(tmp_path / "out")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                               env=os.environ | {"PATH": f"{tools}:{os.environ['PATH']}"}, start_new_session=True)
+    process = subprocess.Popen(
+        [*COLLECT, "-o", str(tmp_path / "out")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PATH": f"{tools}:{os.environ['PATH']}"},
+        start_new_session=True,
+    )
     wait_for(lambda: list((tmp_path / "out").glob(".*.work")))
     time.sleep(1.0)
     process.send_signal(number)
@@ -234,12 +286,17 @@ def killing_ground(tmp_path: Path) -> Path:
     (root / "var/log").mkdir(parents=True)
     noise = random.Random(5)
     for number in range(4):
-        lines = (f"Nov 21 03:30:12 gpu01 app: {noise.randbytes(12).hex()} password={SECRET} {noise.randbytes(20).hex()}\n" for _ in range(20_000))
+        lines = (
+            f"Nov 21 03:30:12 gpu01 app: {noise.randbytes(12).hex()} password={SECRET} {noise.randbytes(20).hex()}\n"
+            for _ in range(20_000)
+        )
         (root / f"var/log/syslog.{number + 1}").write_text("".join(lines))
     return root
 
 
-def test_sigkill_anywhere_leaves_a_bundle_that_resume_finishes_and_no_secret_on_disk(bilbs: Bilbs, tmp_path: Path, killing_ground: Path) -> None:
+def test_sigkill_anywhere_leaves_a_bundle_that_resume_finishes_and_no_secret_on_disk(
+    bilbs: Bilbs, tmp_path: Path, killing_ground: Path
+) -> None:
     argv = [*COLLECT, "--sysroot", str(killing_ground), "--since", "all", "-o"]
     began = time.monotonic()
     subprocess.run([*argv, str(tmp_path / "whole")], check=True, capture_output=True)
@@ -247,7 +304,9 @@ def test_sigkill_anywhere_leaves_a_bundle_that_resume_finishes_and_no_secret_on_
     moments = random.Random(11)
     for number in range(200 if SOAK else 10):
         out = tmp_path / f"out{number}"
-        process = subprocess.Popen([*argv, str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        process = subprocess.Popen(
+            [*argv, str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
         time.sleep(moments.uniform(0.15, whole))
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
@@ -285,10 +344,27 @@ def test_the_deadline_holds_against_everything_that_hangs_at_once(bilbs: Bilbs, 
         bmc.freeze()
         began = time.monotonic()
         ended = bilbs(
-            "diag", "collect", "-o", str(tmp_path / "out"), "--deadline", str(deadline), "--json", "--bmc-host", "127.0.0.1",
-            "--bmc-port", str(bmc.port), "--bmc-user", USER, "--bmc-password-file", str(password),
-            env={"PATH": f"{tools}:{os.environ['PATH']}", "LD_LIBRARY_PATH": str(driver), "FAKE_NVML_TABLE": str(nvml.TABLE),
-                 "FAKE_NVML_HANG": "nvmlDeviceGetPowerUsage:1"},
+            "diag",
+            "collect",
+            "-o",
+            str(tmp_path / "out"),
+            "--deadline",
+            str(deadline),
+            "--json",
+            "--bmc-host",
+            "127.0.0.1",
+            "--bmc-port",
+            str(bmc.port),
+            "--bmc-user",
+            USER,
+            "--bmc-password-file",
+            str(password),
+            env={
+                "PATH": f"{tools}:{os.environ['PATH']}",
+                "LD_LIBRARY_PATH": str(driver),
+                "FAKE_NVML_TABLE": str(nvml.TABLE),
+                "FAKE_NVML_HANG": "nvmlDeviceGetPowerUsage:1",
+            },
         )
         took = time.monotonic() - began
     assert took < deadline + 2
@@ -308,24 +384,34 @@ def test_an_encrypted_bundle_opens_for_its_key_alone(bilbs: Bilbs, tmp_path: Pat
     key = subprocess.run(["age-keygen"], capture_output=True, text=True, check=True)
     (tmp_path / "key").write_text(key.stdout)
     recipient = next(line.split()[-1] for line in key.stdout.splitlines() if "public key" in line)
-    ended = bilbs("diag", "collect", "--sysroot", str(dead_system), "-o", str(tmp_path / "out"), "--encrypt-to", recipient)
+    ended = bilbs(
+        "diag", "collect", "--sysroot", str(dead_system), "-o", str(tmp_path / "out"), "--encrypt-to", recipient
+    )
     assert ended.status == 0, ended.stderr
     path = Path(ended.stdout.strip())
     assert path.suffix == ".age"
-    subprocess.run(["age", "-d", "-i", str(tmp_path / "key"), "-o", str(tmp_path / "plain.tar.zst"), str(path)], check=True)
+    subprocess.run(
+        ["age", "-d", "-i", str(tmp_path / "key"), "-o", str(tmp_path / "plain.tar.zst"), str(path)], check=True
+    )
     assert "SUMMARY.txt" in opened(tmp_path / "plain.tar.zst")
     assert [entry.name for entry in (tmp_path / "out").iterdir()] == [path.name]
 
 
 def test_a_bad_recipient_stops_it_before_anything_is_written(bilbs: Bilbs, tmp_path: Path, dead_system: Path) -> None:
-    ended = bilbs("diag", "collect", "--sysroot", str(dead_system), "-o", str(tmp_path / "out"), "--encrypt-to", "age1nonsense")
+    ended = bilbs(
+        "diag", "collect", "--sysroot", str(dead_system), "-o", str(tmp_path / "out"), "--encrypt-to", "age1nonsense"
+    )
     assert ended.status == 2
     assert not (tmp_path / "out").exists()
 
 
 def test_pseudonyms_hide_the_names_and_reveal_brings_them_back(bilbs: Bilbs, tmp_path: Path, dead_system: Path) -> None:
-    (dead_system / "var/log/syslog").write_text("Nov 21 03:30:12 gpu01 sshd[1]: Accepted publickey for ops from 203.0.113.77 port 22\n")
-    ended = bilbs("diag", "collect", "--sysroot", str(dead_system), "--since", "all", "-o", str(tmp_path), "--pseudonymize")
+    (dead_system / "var/log/syslog").write_text(
+        "Nov 21 03:30:12 gpu01 sshd[1]: Accepted publickey for ops from 203.0.113.77 port 22\n"
+    )
+    ended = bilbs(
+        "diag", "collect", "--sysroot", str(dead_system), "--since", "all", "-o", str(tmp_path), "--pseudonymize"
+    )
     assert ended.status == 0, ended.stderr
     log = opened(Path(ended.stdout.strip()))["kernel/var/log/syslog"].decode()
     assert "gpu01" not in log
@@ -343,7 +429,9 @@ def test_only_and_skip_choose_and_a_wrong_name_is_helped(bilbs: Bilbs, tmp_path:
 
 def test_a_dry_run_reads_sizes_and_writes_nothing(bilbs: Bilbs, tmp_path: Path, dead_system: Path) -> None:
     out = tmp_path / "out"
-    data = bilbs("diag", "collect", "--sysroot", str(dead_system), "--since", "all", "-o", str(out), "--dry-run", "--json").json["data"]
+    data = bilbs(
+        "diag", "collect", "--sysroot", str(dead_system), "--since", "all", "-o", str(out), "--dry-run", "--json"
+    ).json["data"]
     log = next(item for item in data["items"] if item["name"].endswith("kern.log"))
     assert log["size_bytes"] == (dead_system / "var/log/kern.log").stat().st_size
     assert not out.exists()
@@ -367,7 +455,18 @@ def test_a_bmc_password_that_others_can_read_is_refused(bilbs: Bilbs, tmp_path: 
     password = tmp_path / "password"
     password.write_text(SECRET)
     password.chmod(0o644)
-    ended = bilbs("diag", "collect", "--bmc-host", "127.0.0.1", "--bmc-user", "admin", "--bmc-password-file", str(password), "-o", str(tmp_path))
+    ended = bilbs(
+        "diag",
+        "collect",
+        "--bmc-host",
+        "127.0.0.1",
+        "--bmc-user",
+        "admin",
+        "--bmc-password-file",
+        str(password),
+        "-o",
+        str(tmp_path),
+    )
     assert ended.status == 77
     assert SECRET not in ended.stderr
     assert "chmod 600" in ended.stderr
@@ -376,8 +475,23 @@ def test_a_bmc_password_that_others_can_read_is_refused(bilbs: Bilbs, tmp_path: 
 def test_pseudonyms_leave_no_serial_of_the_bmc_in_any_form(bilbs: Bilbs, tmp_path: Path) -> None:
     with simulator(tmp_path) as bmc:
         password = private(tmp_path / "password", PASSWORD)
-        ended = bilbs("diag", "collect", "-o", str(tmp_path), "--only", "bmc", "--pseudonymize", "--bmc-host", "127.0.0.1",
-                      "--bmc-port", str(bmc.port), "--bmc-user", USER, "--bmc-password-file", str(password))
+        ended = bilbs(
+            "diag",
+            "collect",
+            "-o",
+            str(tmp_path),
+            "--only",
+            "bmc",
+            "--pseudonymize",
+            "--bmc-host",
+            "127.0.0.1",
+            "--bmc-port",
+            str(bmc.port),
+            "--bmc-user",
+            USER,
+            "--bmc-password-file",
+            str(password),
+        )
     members = opened(Path(ended.stdout.strip()))
     for serial in (b"S123456X7890", b"CHSN000123", b"BSN-0042"):
         for name, content in members.items():
@@ -401,5 +515,9 @@ def test_no_planted_secret_of_the_whole_corpus_is_in_the_finished_bundle(bilbs: 
     collected = planted.keys() & members.keys()
     assert len(collected) >= 300
     leaked = [name for name in collected for secret in planted[name] if secret in members[name]]
-    leaked += [name for name in collected if b"hunter2-fake" in b"".join(planted[name]) and holds(members[name], b"hunter2-fake")]
+    leaked += [
+        name
+        for name in collected
+        if b"hunter2-fake" in b"".join(planted[name]) and holds(members[name], b"hunter2-fake")
+    ]
     assert leaked == []

@@ -32,7 +32,9 @@ def test_however_it_is_cut_every_line_stays_json_and_says_the_same(messages: lis
         cut = data.draw(st.integers(1, len(raw)))
         out, raw = out + stream.feed(raw[:cut]), raw[cut:]
     out += stream.finish()
-    assert [json.loads(line)["MESSAGE"] for line in out.splitlines()] == [m.decode("utf-8", "backslashreplace") for m in messages]
+    assert [json.loads(line)["MESSAGE"] for line in out.splitlines()] == [
+        m.decode("utf-8", "backslashreplace") for m in messages
+    ]
 
 
 def test_a_secret_in_a_list_of_bytes_does_not_reach_the_bundle() -> None:

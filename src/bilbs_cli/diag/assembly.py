@@ -52,7 +52,9 @@ class Resumed:
     failed: list[BilbsError] = field(default_factory=list)
 
 
-def collect_bundle(request: Request, watcher: collect.Watcher | None = None, to_stdout: Callable[[int], None] | None = None) -> Outcome:
+def collect_bundle(
+    request: Request, watcher: collect.Watcher | None = None, to_stdout: Callable[[int], None] | None = None
+) -> Outcome:
     """Collect and seal a bundle.
 
     With `request.out_dir` None it is made in a spare place and given to `to_stdout` as an open file. Raises
@@ -67,21 +69,38 @@ def collect_bundle(request: Request, watcher: collect.Watcher | None = None, to_
     redactor = Redactor(known=known.values(), custom=guard.custom_rules(request.custom_rules), pseudonyms=pseudonyms)
     now = datetime.now(UTC)
     host = redactor.text(platform.node()) if pseudonyms else platform.node()
-    spool = Spool.create(out_dir, naming.bundle_name(host, now), _header(request, now, host, redactor), request.compression,
-                         recipients=request.recipients, state_dir=paths.state_dir())
+    spool = Spool.create(
+        out_dir,
+        naming.bundle_name(host, now),
+        _header(request, now, host, redactor),
+        request.compression,
+        recipients=request.recipients,
+        state_dir=paths.state_dir(),
+    )
     try:
         run = _run(request, spool, redactor, watcher, max(request.deadline_s - (time.monotonic() - began), 0.1))
         sealed = seal.seal(spool, front.pages, order=ORDER, gate=guard.gate_for(known))
     except KeyboardInterrupt as signalled:
         spool.close()
-        raise Interrupted(str(signalled) or "interrupted", safe=f"what was read so far is kept in {spool.volume.path}",
-                          next=f"bilbs diag resume -o {spool.out_dir}") from None
+        raise Interrupted(
+            str(signalled) or "interrupted",
+            safe=f"what was read so far is kept in {spool.volume.path}",
+            next=f"bilbs diag resume -o {spool.out_dir}",
+        ) from None
     except BaseException:
         spool.close()
         raise
-    outcome = Outcome(sealed.path if request.out_dir else None, sealed.sha256, sealed.size_bytes, _complete(spool),
-                      round(time.monotonic() - began, 2), tuple(run.results()), tuple(spool.items), tuple(run.abandoned),
-                      request.options.root)
+    outcome = Outcome(
+        sealed.path if request.out_dir else None,
+        sealed.sha256,
+        sealed.size_bytes,
+        _complete(spool),
+        round(time.monotonic() - began, 2),
+        tuple(run.results()),
+        tuple(spool.items),
+        tuple(run.abandoned),
+        request.options.root,
+    )
     if not request.out_dir:
         _hand_over(sealed.path, to_stdout)
     return outcome
@@ -110,44 +129,78 @@ def _resume(work: Path) -> Outcome:
     except BaseException:
         spool.close()
         raise
-    return Outcome(sealed.path, sealed.sha256, sealed.size_bytes, _complete(spool), round(time.monotonic() - began, 2),
-                   items=tuple(spool.items))
+    return Outcome(
+        sealed.path,
+        sealed.sha256,
+        sealed.size_bytes,
+        _complete(spool),
+        round(time.monotonic() - began, 2),
+        items=tuple(spool.items),
+    )
 
 
-def _run(request: Request, spool: Spool, redactor: Redactor, watcher: collect.Watcher | None,
-         seconds: float) -> collect.Run:
-    run = collect.Run(request.collectors, request.options, sink=spool, redactor=redactor, compression=request.compression,
-                      deadline_s=seconds, watcher=watcher, pairs=guard.keep_pairs)
+def _run(
+    request: Request, spool: Spool, redactor: Redactor, watcher: collect.Watcher | None, seconds: float
+) -> collect.Run:
+    run = collect.Run(
+        request.collectors,
+        request.options,
+        sink=spool,
+        redactor=redactor,
+        compression=request.compression,
+        deadline_s=seconds,
+        watcher=watcher,
+        pairs=guard.keep_pairs,
+    )
     trouble = ""
     try:
         run.run()
     except OutputUnwritable as error:  # the ballast is for this: seal what there is
         trouble = str(error)
     with suppress(OutputUnwritable):
-        spool.note("ended", {
-            "finished_at": datetime.now(UTC).isoformat(timespec="milliseconds"), "abandoned": run.abandoned, "trouble": trouble,
-            "collectors": [_result(one) for one in run.results()],
-        })
+        spool.note(
+            "ended",
+            {
+                "finished_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                "abandoned": run.abandoned,
+                "trouble": trouble,
+                "collectors": [_result(one) for one in run.results()],
+            },
+        )
     return run
 
 
 def _result(one: collect.CollectorResult) -> dict[str, Any]:
-    return {"name": one.name, "title": one.title, "status": one.status.value, "reason": one.reason,
-            "duration_s": one.duration_s, "size_bytes": one.size_bytes}
+    return {
+        "name": one.name,
+        "title": one.title,
+        "status": one.status.value,
+        "reason": one.reason,
+        "duration_s": one.duration_s,
+        "size_bytes": one.size_bytes,
+    }
 
 
 def _header(request: Request, now: datetime, host: str, redactor: Redactor) -> Mapping[str, Any]:
     """Return what the front pages of a resumed run need to know."""
     options = request.options
     return {
-        "host": host, "started_at": now.isoformat(timespec="milliseconds"), "profile": options.profile.value, "root": options.root,
-        "rules_version": redactor.rules_version, "pseudonymized": request.options.pseudonymize,
-        "collectors": [one.name for one in request.collectors], "left_out": [one.name for one in request.left_out],
+        "host": host,
+        "started_at": now.isoformat(timespec="milliseconds"),
+        "profile": options.profile.value,
+        "root": options.root,
+        "rules_version": redactor.rules_version,
+        "pseudonymized": request.options.pseudonymize,
+        "collectors": [one.name for one in request.collectors],
+        "left_out": [one.name for one in request.left_out],
         "titles": {one.name: one.title for one in COLLECTORS},
         "options": {
-            "since": options.since.isoformat(timespec="seconds") if options.since else "all", "deadline_s": request.deadline_s,
-            "sysroot": str(options.sysroot) if options.sysroot else None, "max_file_bytes": options.max_file_bytes,
-            "services": list(options.services), "bmc_host": options.bmc.host if options.bmc else None,
+            "since": options.since.isoformat(timespec="seconds") if options.since else "all",
+            "deadline_s": request.deadline_s,
+            "sysroot": str(options.sysroot) if options.sysroot else None,
+            "max_file_bytes": options.max_file_bytes,
+            "services": list(options.services),
+            "bmc_host": options.bmc.host if options.bmc else None,
         },
     }
 
@@ -158,6 +211,7 @@ def _complete(spool: Spool) -> bool:
 
 def spare_place() -> Path:
     """Return the folder with the most room among those that are nobody's: the work folder of `-o -` is made there."""
+
     def room(place: str) -> int:
         try:
             state = os.statvfs(place)
@@ -167,8 +221,10 @@ def spare_place() -> Path:
 
     best = max(SPARE_PLACES, key=room)
     if room(best) < 0:
-        raise OutputUnwritable("no folder to make the bundle in: none of " + ", ".join(SPARE_PLACES) + " can be written",
-                               next="bilbs diag collect -o DIR, with a folder that can be written")
+        raise OutputUnwritable(
+            "no folder to make the bundle in: none of " + ", ".join(SPARE_PLACES) + " can be written",
+            next="bilbs diag collect -o DIR, with a folder that can be written",
+        )
     return Path(best)
 
 
@@ -192,4 +248,3 @@ def _be_nice(level: int) -> None:
 
             with suppress(psutil.Error):
                 psutil.Process().ionice(psutil.IOPRIO_CLASS_BE, 7)
-

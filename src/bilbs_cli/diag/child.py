@@ -113,7 +113,9 @@ class Member:
         self.raw_bytes += len(data)
         self._take(self._redaction.feed(self._plain.feed(data) if self._plain else data))
 
-    def finish(self, status: Status, *, exit_status: int | None = None, truncated: bool = False, reason: str | None = None) -> None:
+    def finish(
+        self, status: Status, *, exit_status: int | None = None, truncated: bool = False, reason: str | None = None
+    ) -> None:
         """End the member with its status."""
         if self._plain:
             self._take(self._redaction.feed(self._plain.finish()))
@@ -137,11 +139,28 @@ class Member:
             self.job.tell_pairs()
             self.job.emit({"t": "frame", "member": self.name, "size": frame.size, "sha256": frame.sha256}, frame.data)
 
-    def _item(self, status: Status, exit_status: int | None, truncated: bool, reason: str | None, size: int, sha256: str | None) -> None:
+    def _item(
+        self,
+        status: Status,
+        exit_status: int | None,
+        truncated: bool,
+        reason: str | None,
+        size: int,
+        sha256: str | None,
+    ) -> None:
         item = Item(
-            path=self.name, collector=self.job.collector, source=self.source, status=status, started_at=self.started_at,
-            duration_s=round(time.monotonic() - self.started, 3), exit_status=exit_status, size_bytes=size, raw_bytes=self.raw_bytes,
-            sha256=sha256, truncated=truncated, redactions=dict(self._redaction.counts),
+            path=self.name,
+            collector=self.job.collector,
+            source=self.source,
+            status=status,
+            started_at=self.started_at,
+            duration_s=round(time.monotonic() - self.started, 3),
+            exit_status=exit_status,
+            size_bytes=size,
+            raw_bytes=self.raw_bytes,
+            sha256=sha256,
+            truncated=truncated,
+            redactions=dict(self._redaction.counts),
             reason=self.job.redactor.text(reason) if reason else None,
         )
         self.job.emit({"t": "item", "key": self.name, "item": item.as_dict()}, b"")
@@ -194,7 +213,9 @@ class ChildJob:
 
     def hung(self, prefix: str) -> int:
         """See `Job.hung`. Finished members are in `skip` too, below the collector's folder."""
-        return sum(1 for key in self.skip if f"{key}/".startswith(f"{prefix}/") and not key.startswith(f"{self.folder}/"))
+        return sum(
+            1 for key in self.skip if f"{key}/".startswith(f"{prefix}/") and not key.startswith(f"{self.folder}/")
+        )
 
     def record(self, path: Sequence[str], reading: Reading) -> None:
         """See `Job.record`."""
@@ -269,11 +290,21 @@ class ChildJob:
             self.emit({"t": "end", "key": part.name}, b"")
         else:
             with files.open_regular(real) as stream:
-                truncated = copy_tail(stream, info.st_size, self.options.max_file_bytes, part.feed, plain_name(path) == path)
+                truncated = copy_tail(
+                    stream, info.st_size, self.options.max_file_bytes, part.feed, plain_name(path) == path
+                )
             part.finish(Status.OK, truncated=truncated, reason="only the tail was kept" if truncated else None)
 
-    def command(self, argv: Sequence[str], member: str, *, timeout_s: float = 15.0, good: Sequence[int] | None = (0,),
-                later: bool = False, keep: bool = True) -> bytes | None:
+    def command(
+        self,
+        argv: Sequence[str],
+        member: str,
+        *,
+        timeout_s: float = 15.0,
+        good: Sequence[int] | None = (0,),
+        later: bool = False,
+        keep: bool = True,
+    ) -> bytes | None:
         """See `Job.command`."""
         name = f"{self.folder}/{member}"
         if name in self.skip or not self.options.live:
@@ -287,7 +318,9 @@ class ChildJob:
             part.gap(Status.OK, "would be run")
             return None
         if later and not self.heavy:
-            self._later(Later(name, argv=tuple(argv), timeout_s=timeout_s, good=tuple(good) if good is not None else None))
+            self._later(
+                Later(name, argv=tuple(argv), timeout_s=timeout_s, good=tuple(good) if good is not None else None)
+            )
             return None
         self._begin(name, " ".join(argv), timeout_s + 2 * process.GRACE_S + 1)
         try:
@@ -296,9 +329,13 @@ class ChildJob:
             part.gap(_status_of(error), error.strerror or str(error))
             return None
 
-    def _command(self, part: Member, argv: Sequence[str], timeout_s: float, good: Sequence[int] | None, keep: bool) -> bytes:
+    def _command(
+        self, part: Member, argv: Sequence[str], timeout_s: float, good: Sequence[int] | None, keep: bool
+    ) -> bytes:
         captured = bytearray()
-        running = process.Running(tuple(argv), timeout_s, COMMAND_BYTES, on_start=lambda pid: self.emit({"t": "spawn", "pid": pid}, b""))
+        running = process.Running(
+            tuple(argv), timeout_s, COMMAND_BYTES, on_start=lambda pid: self.emit({"t": "spawn", "pid": pid}, b"")
+        )
         with running:
             for data in running.chunks():
                 captured += data[: CAPTURE_BYTES - len(captured)] if not self.heavy else b""
@@ -327,7 +364,10 @@ class ChildJob:
         elif part.raw_bytes:
             part.finish(Status.PARTIAL, exit_status=status, reason=reason or f"exit status {status}")
         else:
-            part.gap(Status.DENIED if _looks_denied(complaint) else Status.UNAVAILABLE, reason or f"no output, exit status {status}")
+            part.gap(
+                Status.DENIED if _looks_denied(complaint) else Status.UNAVAILABLE,
+                reason or f"no output, exit status {status}",
+            )
 
     def text(self, member: str, content: str | bytes, *, source: str) -> None:
         """See `Job.text`."""
@@ -381,7 +421,9 @@ class ChildJob:
         if isinstance(node, str):
             return self.redactor.text(node.encode("utf-8", "replace").decode(), key=key) if len(node) > 3 else node
         if isinstance(node, dict):
-            return {str(name): self._clean(inner, key if name == "value" else str(name)) for name, inner in node.items()}
+            return {
+                str(name): self._clean(inner, key if name == "value" else str(name)) for name, inner in node.items()
+            }
         if isinstance(node, list | tuple):
             return [self._clean(inner, key) for inner in node]
         if isinstance(node, float) and (node != node or node in {float("inf"), float("-inf")}):  # noqa: PLR0124 - NaN
@@ -407,14 +449,32 @@ def _error(error: Exception) -> ReadError:
 def _status_of(error: OSError) -> Status:
     if error.errno in {errno.EACCES, errno.EPERM}:
         return Status.DENIED
-    if error.errno in {errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENODATA}:
+    if error.errno in {
+        errno.ENOENT,
+        errno.ENODEV,
+        errno.ENXIO,
+        errno.EOPNOTSUPP,
+        errno.ENOSYS,
+        errno.EINVAL,
+        errno.ENODATA,
+    }:
         return Status.UNAVAILABLE
     return Status.SKIPPED if error.errno == errno.ELOOP else Status.FAILED
 
 
 def _looks_denied(complaint: str) -> bool:
     low = complaint.lower()
-    return any(word in low for word in ("permission denied", "operation not permitted", "must be root", "are you root", "superuser", "access denied"))
+    return any(
+        word in low
+        for word in (
+            "permission denied",
+            "operation not permitted",
+            "must be root",
+            "are you root",
+            "superuser",
+            "access denied",
+        )
+    )
 
 
 def _read_up_to(stream: IO[bytes], limit: int) -> bytes:
@@ -474,7 +534,10 @@ def _copy_decompressed(stream: BinaryIO, limit: int, feed: Callable[[bytes], Non
     elif magic[:4] == b"\x28\xb5\x2f\xfd":
         import zstandard
 
-        opened = cast("IO[bytes]", zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(stream, read_across_frames=True))
+        opened = cast(
+            "IO[bytes]",
+            zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(stream, read_across_frames=True),
+        )
     else:
         opened = stream  # the suffix lies
     left = limit
@@ -499,6 +562,3 @@ def pipe_writer(handle: int) -> Emit:
             view = view[os.write(handle, view) :]
 
     return emit
-
-
-

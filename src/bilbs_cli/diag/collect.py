@@ -146,9 +146,20 @@ class Run:
     `abandoned` names what could not be killed. After `run()`, `results` has one entry per collector asked for.
     """
 
-    def __init__(self, collectors: Sequence[Collector], options: Options, *, sink: Sink, redactor: Redactor,
-                 compression: Compression, deadline_s: float, watcher: Watcher | None = None, dry: bool = False,
-                 pairs: Callable[[dict[str, str]], None] | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        collectors: Sequence[Collector],
+        options: Options,
+        *,
+        sink: Sink,
+        redactor: Redactor,
+        compression: Compression,
+        deadline_s: float,
+        watcher: Watcher | None = None,
+        dry: bool = False,
+        pairs: Callable[[dict[str, str]], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.options, self.sink, self.redactor, self.compression, self.dry = options, sink, redactor, compression, dry
         self.collectors, self.watcher, self.pairs, self.clock = collectors, watcher, pairs, clock
         self.began = clock()
@@ -184,7 +195,11 @@ class Run:
         for collector in self.collectors:
             tally = self.tallies[collector.name]
             status, reason = tally.verdict()
-            found.append(CollectorResult(collector.name, collector.title, status, reason, round(tally.duration_s, 3), tally.size_bytes))
+            found.append(
+                CollectorResult(
+                    collector.name, collector.title, status, reason, round(tally.duration_s, 3), tally.size_bytes
+                )
+            )
         return found
 
     def _start_what_fits(self) -> None:
@@ -214,7 +229,9 @@ class Run:
 
     def _listen(self) -> None:
         now = self.clock()
-        soonest = min([self.deadline, now + 0.5, *(min(child.due, self._budget_end(child)) for child in self._children.values())])
+        soonest = min(
+            [self.deadline, now + 0.5, *(min(child.due, self._budget_end(child)) for child in self._children.values())]
+        )
         for key, _ in self._selector.select(max(soonest - now, 0)):
             child = key.data
             if child.pid not in self._children:
@@ -245,7 +262,10 @@ class Run:
             case "frame":
                 self.sink.write(header["member"], Frame(payload, header["size"], header["sha256"]))
                 size = header["size"]
-                child.open_members[header["member"]] = (child.open_members.get(header["member"], (0, ""))[0] + size, header["sha256"])
+                child.open_members[header["member"]] = (
+                    child.open_members.get(header["member"], (0, ""))[0] + size,
+                    header["sha256"],
+                )
                 self.size_bytes += size
                 child.due = max(child.due, self.clock() + STALL_S)
             case "item":
@@ -294,7 +314,9 @@ class Run:
     def _child_ended(self, child: Child) -> None:
         """Settle a child that closed its pipe: it is done, or it died in the middle of a reading."""
         self._forget(child)
-        self.abandoned += [f"{child.task.name} (pid {pid})" for pid in process.end_all([child.pid, *child.programs], _dead)]
+        self.abandoned += [
+            f"{child.task.name} (pid {pid})" for pid in process.end_all([child.pid, *child.programs], _dead)
+        ]
         child.task.spent_s += self.clock() - child.started
         if child.done:
             self._finished += 1
@@ -334,11 +356,25 @@ class Run:
         else:
             self._finished += 1
 
-    def _broken_item(self, child: Child, member: str, status: Status, reason: str, size: int, digest: str | None) -> Item:
+    def _broken_item(
+        self, child: Child, member: str, status: Status, reason: str, size: int, digest: str | None
+    ) -> Item:
         took = self.clock() - child.started
-        return Item(path=member, collector=child.task.collector.name, source=child.what or member, status=status,
-                    started_at=datetime.now(UTC).isoformat(timespec="milliseconds"), duration_s=round(took, 3), exit_status=None,
-                    size_bytes=size, raw_bytes=size, sha256=digest, truncated=bool(digest), redactions={}, reason=reason)
+        return Item(
+            path=member,
+            collector=child.task.collector.name,
+            source=child.what or member,
+            status=status,
+            started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            duration_s=round(took, 3),
+            exit_status=None,
+            size_bytes=size,
+            raw_bytes=size,
+            sha256=digest,
+            truncated=bool(digest),
+            redactions={},
+            reason=reason,
+        )
 
     def _out_of_time(self) -> None:
         """End what runs and name what waits, when the deadline has come."""
@@ -346,7 +382,9 @@ class Run:
         self._end(children)
         for child in children:
             child.task.spent_s += self.clock() - child.started
-            self._lost(child, Status.TIMEOUT, f"the deadline came while it was at {child.what or child.task.name}", again=False)
+            self._lost(
+                child, Status.TIMEOUT, f"the deadline came while it was at {child.what or child.task.name}", again=False
+            )
         for task in [*self._small, *self._large]:
             reason = "the deadline came before it was its turn"
             if task.later:
@@ -408,8 +446,18 @@ def _is_zombie(pid: int) -> bool:
 def _work(task: Task, pipe: int, run: Run) -> None:
     """Do a task, in its child."""
     emit = pipe_writer(pipe)
-    job = ChildJob(task.collector.name, task.collector.folder, run.options, run.redactor, run.compression, emit,
-                   skip=frozenset(task.skip), memo=task.memo, dry=run.dry, heavy=task.later is not None)
+    job = ChildJob(
+        task.collector.name,
+        task.collector.folder,
+        run.options,
+        run.redactor,
+        run.compression,
+        emit,
+        skip=frozenset(task.skip),
+        memo=task.memo,
+        dry=run.dry,
+        heavy=task.later is not None,
+    )
     if task.later:
         job.run_later(task.later)
     else:
@@ -426,4 +474,9 @@ def _collect(collector: Collector, job: ChildJob) -> None:
 
         frame = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{os.path.basename(frame.filename)}:{frame.lineno}"  # noqa: PTH119 - text only
-        job.gap("collector", Status.FAILED, f"{type(error).__name__} at {place}: {error}", source=f"collector {collector.name}")
+        job.gap(
+            "collector",
+            Status.FAILED,
+            f"{type(error).__name__} at {place}: {error}",
+            source=f"collector {collector.name}",
+        )

@@ -20,30 +20,59 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Output = Annotated[str | None, typer.Option("-o", "--output", metavar="DIR", help="Folder of the bundle; '-' streams it to stdout.")]
-Only = Annotated[list[str] | None, typer.Option("--only", metavar="NAME", help="Only this collector (repeat it, or a,b).")]
-Skip = Annotated[list[str] | None, typer.Option("--skip", metavar="NAME", help="All but this collector (repeat it, or a,b).")]
+Output = Annotated[
+    str | None, typer.Option("-o", "--output", metavar="DIR", help="Folder of the bundle; '-' streams it to stdout.")
+]
+Only = Annotated[
+    list[str] | None, typer.Option("--only", metavar="NAME", help="Only this collector (repeat it, or a,b).")
+]
+Skip = Annotated[
+    list[str] | None, typer.Option("--skip", metavar="NAME", help="All but this collector (repeat it, or a,b).")
+]
 
 
 @app.command(short_help="Collect a redacted bundle of this box; print its path.")
 def collect(
     output: Output = None,
-    profile: Annotated[Profile | None, typer.Option(help="How much: triage ends in 10 s, full takes minutes.", show_default="standard")] = None,
+    profile: Annotated[
+        Profile | None, typer.Option(help="How much: triage ends in 10 s, full takes minutes.", show_default="standard")
+    ] = None,
     only: Only = None,
     skip: Skip = None,
     since: Annotated[str, typer.Option(metavar="TIME", help="Logs since then: 24h, 7d, a date, or all.")] = "7d",
-    deadline: Annotated[float | None, typer.Option(metavar="SECONDS", help="End the whole collection after this time.", show_default="120")] = None,
-    sysroot: Annotated[Path | None, typer.Option(metavar="DIR", help="Read a mounted dead system instead of this one.")] = None,
-    max_file_size: Annotated[str | None, typer.Option(metavar="SIZE", help="Keep at most the tail of this size of each file.", show_default="64M")] = None,
+    deadline: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="End the whole collection after this time.", show_default="120"),
+    ] = None,
+    sysroot: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Read a mounted dead system instead of this one.")
+    ] = None,
+    max_file_size: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Keep at most the tail of this size of each file.", show_default="64M"),
+    ] = None,
     compress: Annotated[str, typer.Option(metavar="zstd|gzip", help="gzip for tools that know no zstd.")] = "zstd",
-    encrypt_to: Annotated[list[str] | None, typer.Option(metavar="KEY", help="age1... or a file of such keys; the archive is encrypted to them.")] = None,
-    pseudonymize: Annotated[bool, typer.Option("--pseudonymize", help="Replace host, user, address and serial by stable pseudonyms.")] = False,
-    bmc_host: Annotated[str | None, typer.Option(metavar="HOST", help="Read a remote BMC (RMCP+) instead of /dev/ipmi0.")] = None,
+    encrypt_to: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY", help="age1... or a file of such keys; the archive is encrypted to them."),
+    ] = None,
+    pseudonymize: Annotated[
+        bool, typer.Option("--pseudonymize", help="Replace host, user, address and serial by stable pseudonyms.")
+    ] = False,
+    bmc_host: Annotated[
+        str | None, typer.Option(metavar="HOST", help="Read a remote BMC (RMCP+) instead of /dev/ipmi0.")
+    ] = None,
     bmc_user: Annotated[str | None, typer.Option(metavar="USER", help="Its user.")] = None,
     bmc_port: Annotated[int | None, typer.Option(metavar="PORT", help="Its UDP port.", show_default="623")] = None,
-    bmc_password_file: Annotated[Path | None, typer.Option(metavar="FILE", help="Its password; or BILBS_BMC_PASSWORD, or a credential.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be read, with sizes; write nothing.")] = False,
-    progress: Annotated[str, typer.Option(metavar="auto|rich|plain|none", help="How to show what is going on (stderr).")] = "auto",
+    bmc_password_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Its password; or BILBS_BMC_PASSWORD, or a credential.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be read, with sizes; write nothing.")
+    ] = False,
+    progress: Annotated[
+        str, typer.Option(metavar="auto|rich|plain|none", help="How to show what is going on (stderr).")
+    ] = "auto",
     _json: terminal.Json = False,
 ) -> None:
     """Collect a redacted bundle of this box's health; print its path.
@@ -53,8 +82,17 @@ def collect(
     from bilbs_cli.diag import requests
 
     request = requests.build(
-        output=output, profile=profile, only=only, skip=skip, since=since, deadline=deadline, sysroot=sysroot,
-        max_file_size=max_file_size, compress=compress, encrypt_to=encrypt_to, pseudonymize=pseudonymize,
+        output=output,
+        profile=profile,
+        only=only,
+        skip=skip,
+        since=since,
+        deadline=deadline,
+        sysroot=sysroot,
+        max_file_size=max_file_size,
+        compress=compress,
+        encrypt_to=encrypt_to,
+        pseudonymize=pseudonymize,
         bmc=requests.BmcFlags(bmc_host, bmc_user, bmc_port, bmc_password_file),
     )
     if dry_run:
@@ -82,7 +120,9 @@ def list_collectors(only: Only = None, skip: Skip = None, _json: terminal.Json =
 
 
 @app.command(short_help="Check that a bundle is whole.")
-def verify(bundle: Annotated[Path, typer.Argument(help="A bundle (.tar.zst or .tar.gz).")], _json: terminal.Json = False) -> None:
+def verify(
+    bundle: Annotated[Path, typer.Argument(help="A bundle (.tar.zst or .tar.gz).")], _json: terminal.Json = False
+) -> None:
     """Check a bundle: every member there, none too many, every hash as in its manifest."""
     from bilbs_cli.diag import outcome_text
     from bilbs_cli.diag.bundle import verify as verifying
@@ -101,8 +141,13 @@ def resume(output: Output = None, _json: terminal.Json = False) -> None:
 @app.command(short_help="Remove secrets from a file, folder, tarball or stdin.")
 def redact(
     source: Annotated[str, typer.Argument(metavar="PATH|-", help="A file, a folder, a tarball, or - for stdin.")],
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="PATH", help="Where the redacted copy goes (stdout for - and files).")] = None,
-    pseudonymize: Annotated[bool, typer.Option("--pseudonymize", help="Replace host, user, address and serial too.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="PATH", help="Where the redacted copy goes (stdout for - and files)."),
+    ] = None,
+    pseudonymize: Annotated[
+        bool, typer.Option("--pseudonymize", help="Replace host, user, address and serial too.")
+    ] = False,
     _json: terminal.Json = False,
 ) -> None:
     """Remove secrets from a file, a folder, a tarball or stdin, with the rules of the bundle."""
@@ -112,7 +157,9 @@ def redact(
 
 
 @app.command(short_help="Put real names back in place of pseudonyms.")
-def reveal(source: Annotated[str, typer.Argument(metavar="FILE|-", help="Text with pseudonyms, or - for stdin.")] = "-") -> None:
+def reveal(
+    source: Annotated[str, typer.Argument(metavar="FILE|-", help="Text with pseudonyms, or - for stdin.")] = "-",
+) -> None:
     """Put the real names back into text with pseudonyms; only on the box that made them."""
     from bilbs_cli.diag import redact_text
 

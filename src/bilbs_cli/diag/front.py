@@ -21,16 +21,29 @@ def pages(spool: Spool) -> Front:
     ended = ending(spool)
     header = spool.header
     manifest = Manifest(
-        name=spool.name, version=__version__, host=_text(header, "host"), started_at=_text(header, "started_at"),
-        finished_at=_text(ended, "finished_at"), profile=_text(header, "profile"), status=status(spool),
-        options=dict(header.get("options") or {}) | {"root": header.get("root"), "pseudonymized": header.get("pseudonymized")},
+        name=spool.name,
+        version=__version__,
+        host=_text(header, "host"),
+        started_at=_text(header, "started_at"),
+        finished_at=_text(ended, "finished_at"),
+        profile=_text(header, "profile"),
+        status=status(spool),
+        options=dict(header.get("options") or {})
+        | {"root": header.get("root"), "pseudonymized": header.get("pseudonymized")},
         collectors={one["name"]: one for one in ended["collectors"]} | {"abandoned": ended.get("abandoned", [])},
     )
-    facts = {"schema_version": FACTS_VERSION, "tool": f"bilbs {__version__}", "host": _text(header, "host"),
-             "collected_at": _text(header, "started_at"), "facts": spool.facts}
+    facts = {
+        "schema_version": FACTS_VERSION,
+        "tool": f"bilbs {__version__}",
+        "host": _text(header, "host"),
+        "collected_at": _text(header, "started_at"),
+        "facts": spool.facts,
+    }
     seen = receipt.receipt(_text(header, "rules_version"), spool.items)
     text = summary.write(header, ended, spool.facts, spool.items, seen, complete=manifest.status == "complete")
-    return Front(manifest, [("SUMMARY.txt", text.encode()), ("facts.json", _json(facts)), ("redaction.json", _json(seen))])
+    return Front(
+        manifest, [("SUMMARY.txt", text.encode()), ("facts.json", _json(facts)), ("redaction.json", _json(seen))]
+    )
 
 
 def ending(spool: Spool) -> dict[str, Any]:
@@ -44,11 +57,18 @@ def ending(spool: Spool) -> dict[str, Any]:
     for name in spool.header.get("collectors") or ():
         reason = "the run was interrupted before it came to its end"
         own = [item for item in spool.items if item.collector == name]
-        collectors.append({
-            "name": name, "title": titles.get(name, name), "status": Status.FAILED.value,
-            "reason": reason if name in done or name in spool.facts else "the run was interrupted before it was its turn",
-            "duration_s": round(sum(item.duration_s for item in own), 3), "size_bytes": sum(item.size_bytes for item in own),
-        })
+        collectors.append(
+            {
+                "name": name,
+                "title": titles.get(name, name),
+                "status": Status.FAILED.value,
+                "reason": reason
+                if name in done or name in spool.facts
+                else "the run was interrupted before it was its turn",
+                "duration_s": round(sum(item.duration_s for item in own), 3),
+                "size_bytes": sum(item.size_bytes for item in own),
+            }
+        )
     finished = datetime.now(UTC).isoformat(timespec="seconds")
     return {"finished_at": finished, "collectors": collectors, "abandoned": [], "trouble": "the run was interrupted"}
 

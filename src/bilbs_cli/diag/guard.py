@@ -26,7 +26,9 @@ def secrets_of_host(options: Options | None) -> dict[str, bytes]:
 
     def listed() -> bytes:
         homes = {"/root", os.environ.get("HOME", ""), *map(str, Path("/home").glob("*"))} - {""}
-        found = known_secrets(root=options.sysroot if options else None, env=os.environ, homes=sorted(homes), given=given)
+        found = known_secrets(
+            root=options.sysroot if options else None, env=os.environ, homes=sorted(homes), given=given
+        )
         return json.dumps({name: secret.hex() for name, secret in found.items()}).encode()
 
     answer = fork.call(listed, READ_S)

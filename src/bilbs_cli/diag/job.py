@@ -98,8 +98,16 @@ class Job(Protocol):
     def glob(self, pattern: str, limit: int = 5000) -> list[str]:
         """Return the absolute paths (without `sysroot`) that match `pattern` (`sysroot` applied), sorted."""
 
-    def command(self, argv: Sequence[str], member: str, *, timeout_s: float = 15.0, good: Sequence[int] | None = (0,),
-                later: bool = False, keep: bool = True) -> bytes | None:
+    def command(
+        self,
+        argv: Sequence[str],
+        member: str,
+        *,
+        timeout_s: float = 15.0,
+        good: Sequence[int] | None = (0,),
+        later: bool = False,
+        keep: bool = True,
+    ) -> bytes | None:
         """Run a program and put its output into the bundle; return the raw output for parsing (8 MiB at most).
 
         A program that is not installed is `unavailable`; one that ends outside `good` (None: any) is `partial` with its

@@ -12,7 +12,9 @@ from enum import StrEnum
 from typing import Any
 
 FACTS_VERSION = 1
-RESERVED = frozenset({"value", "error", "not_collected"})  # the keys of a reading; a name like these gets a `_` behind it
+RESERVED = frozenset(
+    {"value", "error", "not_collected"}
+)  # the keys of a reading; a name like these gets a `_` behind it
 
 
 class Status(StrEnum):
@@ -83,7 +85,9 @@ def decode(leaf: object) -> Reading:
         error = leaf.get("error")
         if isinstance(error, Mapping):
             code = error.get("code")
-            return ReadError(str(error.get("class")), str(error.get("message")), code if isinstance(code, int) else None)
+            return ReadError(
+                str(error.get("class")), str(error.get("message")), code if isinstance(code, int) else None
+            )
         if "not_collected" in leaf:
             return NotCollected(str(leaf["not_collected"]))
     return NotCollected("not present in these facts")

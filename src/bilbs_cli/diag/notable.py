@@ -13,12 +13,28 @@ KINDS: tuple[tuple[str, str, bytes], ...] = (  # id, words for people, pattern
     ("xid", "NVIDIA Xid error", rb"NVRM: Xid \("),
     ("sxid", "NVSwitch SXid error", rb"SXid \("),
     ("off_the_bus", "GPU fallen off the bus", rb"fallen off the bus"),
-    ("nvrm_init", "NVIDIA driver initialisation failed", rb"RmInitAdapter failed|NVRM: API mismatch|NV_ERR_RESET_REQUIRED"),
-    ("hardware_error", "hardware error (MCE, GHES, EDAC)", rb"\[Hardware Error\]|mce: |EDAC [A-Za-z0-9]+: [0-9]+ [CU]E "),
+    (
+        "nvrm_init",
+        "NVIDIA driver initialisation failed",
+        rb"RmInitAdapter failed|NVRM: API mismatch|NV_ERR_RESET_REQUIRED",
+    ),
+    (
+        "hardware_error",
+        "hardware error (MCE, GHES, EDAC)",
+        rb"\[Hardware Error\]|mce: |EDAC [A-Za-z0-9]+: [0-9]+ [CU]E ",
+    ),
     ("aer", "PCIe error (AER)", rb"PCIe Bus Error|AER: "),
     ("oom", "out of memory", rb"Out of memory:|oom-kill:"),
-    ("hung_task", "hung task or lockup", rb"blocked for more than [0-9]+ seconds|soft lockup|hard LOCKUP|rcu_\w+ self-detected stall"),
-    ("storage", "storage error", rb"I/O error|Buffer I/O|EXT4-fs error|XFS \([^)]*\): Corruption|Remounting filesystem read-only|nvme\S* .{0,40}(?:timeout|reset)"),
+    (
+        "hung_task",
+        "hung task or lockup",
+        rb"blocked for more than [0-9]+ seconds|soft lockup|hard LOCKUP|rcu_\w+ self-detected stall",
+    ),
+    (
+        "storage",
+        "storage error",
+        rb"I/O error|Buffer I/O|EXT4-fs error|XFS \([^)]*\): Corruption|Remounting filesystem read-only|nvme\S* .{0,40}(?:timeout|reset)",
+    ),
     ("panic", "kernel oops or panic", rb"Kernel panic|BUG: |Oops: |general protection fault"),
 )
 SAMPLES = 3  # of each kind: the first ones, which are nearer to the cause
@@ -31,7 +47,9 @@ def _pattern() -> Any:
 
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
-    return re2.compile(b"|".join(b"(?P<%s>%s)" % (name.encode(), pattern) for name, _, pattern in KINDS), options=options)
+    return re2.compile(
+        b"|".join(b"(?P<%s>%s)" % (name.encode(), pattern) for name, _, pattern in KINDS), options=options
+    )
 
 
 @dataclass(slots=True)

@@ -12,7 +12,19 @@ from bilbs_cli.diag.model import ReadError, Value, branch, leaves, lookup, value
 Facts = Mapping[str, Any]
 FULL_PERCENT = 90.0  # of a file system or its inodes
 SKEW_S = 60.0  # between BMC and host
-ALARMS = ("fail", "lost", "fault", "uncorrectable", "non-recoverable", "critical, going", "intrusion", "thermal trip", "ierr", "redundancy", "full")
+ALARMS = (
+    "fail",
+    "lost",
+    "fault",
+    "uncorrectable",
+    "non-recoverable",
+    "critical, going",
+    "intrusion",
+    "thermal trip",
+    "ierr",
+    "redundancy",
+    "full",
+)
 EVENTS = 4  # of the BMC's log that are shown
 LOUD = {"hw_slowdown", "hw_thermal_slowdown", "hw_power_brake_slowdown", "sw_thermal_slowdown"}
 
@@ -47,22 +59,35 @@ def _gpus(facts: Facts) -> Iterator[Observation]:
     in_pci, seen = value(system, "gpus_in_pci"), value(system, "device_count")
     nvml = lookup(system, "nvml")
     if isinstance(nvml, ReadError) and in_pci:
-        yield Observation(f"the NVIDIA driver does not answer ({nvml.message}), and {len(in_pci)} GPUs are on the PCI bus", "facts.json gpu/system/nvml")
+        yield Observation(
+            f"the NVIDIA driver does not answer ({nvml.message}), and {len(in_pci)} GPUs are on the PCI bus",
+            "facts.json gpu/system/nvml",
+        )
     if isinstance(seen, int) and isinstance(in_pci, list) and seen < len(in_pci):
         yield Observation(f"{len(in_pci)} GPUs on the PCI bus, {seen} known to the driver", "facts.json gpu/system")
     for address, device in branch(facts, "gpu", "pci").items():
         if value(device, "answers") is False:
-            yield Observation(f"the device at {address} does not answer on the PCI bus (all ones)", f"facts.json gpu/pci/{address}")
+            yield Observation(
+                f"the device at {address} does not answer on the PCI bus (all ones)", f"facts.json gpu/pci/{address}"
+            )
     for index, device in branch(facts, "gpu", "devices").items():
         place = f"facts.json gpu/devices/{index}"
         yield from (Observation(f"{gpu_label(index, device)}: {text}", place) for text in _gpu(device))
 
 
 def _gpu(device: Facts) -> Iterator[str]:
-    lost = [path for path, reading in leaves(device) if isinstance(reading, ReadError) and reading.kind == "NVMLError_GpuIsLost"]
+    lost = [
+        path
+        for path, reading in leaves(device)
+        if isinstance(reading, ReadError) and reading.kind == "NVMLError_GpuIsLost"
+    ]
     if lost:
         yield f"the driver says that the GPU is lost ({len(lost)} readings)"
-    hung = ["/".join(path) for path, reading in leaves(device) if isinstance(reading, ReadError) and reading.kind in {"Timeout", "ProcessDied"}]
+    hung = [
+        "/".join(path)
+        for path, reading in leaves(device)
+        if isinstance(reading, ReadError) and reading.kind in {"Timeout", "ProcessDied"}
+    ]
     if hung:
         yield f"the driver never answered for {', '.join(hung[:3])}"
     for words, path in (
@@ -74,7 +99,8 @@ def _gpu(device: Facts) -> Iterator[str]:
         if isinstance(count, int) and count > 0:
             yield f"{count} {words}"
     for words, path in (
-        ("row remapping FAILED", ("remapped_rows", "failure")), ("a row remapping waits for a GPU reset", ("remapped_rows", "pending")),
+        ("row remapping FAILED", ("remapped_rows", "failure")),
+        ("a row remapping waits for a GPU reset", ("remapped_rows", "pending")),
         ("retired pages wait for a reboot", ("retired_pages", "pending")),
         ("the SRAM error threshold is exceeded", ("ecc", "sram_status", "threshold_exceeded")),
     ):
@@ -101,9 +127,19 @@ def _bmc(facts: Facts) -> Iterator[Observation]:
     for key in branch(facts, "bmc", "sensors"):
         sensor = value(facts, "bmc", "sensors", key)
         if isinstance(sensor, Mapping) and sensor.get("status") in {"nc", "cr", "nr"}:
-            shown = f"{sensor['value']:g} {sensor.get('unit') or ''}".strip() if isinstance(sensor.get("value"), int | float) else "no value"
-            yield Observation(f"sensor {sensor.get('name')}: {shown}, {', '.join(sensor.get('states') or ())}", "ipmi/sensors.txt")
-        if isinstance(sensor, Mapping) and sensor.get("status") == "discrete" and (alarming := _alarming(sensor.get("states") or ())):
+            shown = (
+                f"{sensor['value']:g} {sensor.get('unit') or ''}".strip()
+                if isinstance(sensor.get("value"), int | float)
+                else "no value"
+            )
+            yield Observation(
+                f"sensor {sensor.get('name')}: {shown}, {', '.join(sensor.get('states') or ())}", "ipmi/sensors.txt"
+            )
+        if (
+            isinstance(sensor, Mapping)
+            and sensor.get("status") == "discrete"
+            and (alarming := _alarming(sensor.get("states") or ()))
+        ):
             yield Observation(f"sensor {sensor.get('name')}: {', '.join(alarming)}", "ipmi/sensors.txt")
     yield from _event_log(facts)
     skew = value(facts, "bmc", "sel", "clock_offset_s")
@@ -125,7 +161,10 @@ def _event_log(facts: Facts) -> Iterator[Observation]:
             loud[key] = one
     for one in list(loud.values())[-EVENTS:]:
         when = str(one.get("host_time") or one.get("bmc_time") or "no time")[:19].replace("T", " ")
-        yield Observation(f"BMC event log, {when}: {one.get('sensor') or 'no sensor'}: {one.get('text')}", f"ipmi/sel.txt {one.get('id'):04x}")
+        yield Observation(
+            f"BMC event log, {when}: {one.get('sensor') or 'no sensor'}: {one.get('text')}",
+            f"ipmi/sel.txt {one.get('id'):04x}",
+        )
     if len(loud) > EVENTS:
         yield Observation(f"BMC event log: {len(loud) - EVENTS} more events like these", "ipmi/sel.txt")
 
@@ -161,11 +200,16 @@ def _fabric(facts: Facts) -> Iterator[Observation]:
     for address, device in branch(facts, "pci", "devices").items():
         if value(device, "answers") is False and value(device, "kind") != "gpu":
             kind = value(device, "kind") or "device"
-            yield Observation(f"{kind} at {address} does not answer on the PCI bus", f"facts.json pci/devices/{address}")
+            yield Observation(
+                f"{kind} at {address} does not answer on the PCI bus", f"facts.json pci/devices/{address}"
+            )
     for name, array in branch(facts, "storage", "md").items():
         failed = value(array, "failed")
         if failed:
-            yield Observation(f"RAID array {name}: failed members: {', '.join(failed) if isinstance(failed, list) else failed}", f"facts.json storage/md/{name}")
+            yield Observation(
+                f"RAID array {name}: failed members: {', '.join(failed) if isinstance(failed, list) else failed}",
+                f"facts.json storage/md/{name}",
+            )
     for name, drive in branch(facts, "storage", "nvme").items():
         state = value(drive, "state")
         if state not in {None, "live"}:
@@ -181,11 +225,15 @@ def _system(facts: Facts) -> Iterator[Observation]:
         yield Observation(f"{blocked} tasks in state D (waiting in the kernel)", "facts.json system/tasks")
     kills = value(facts, "system", "memory", "oom_kills")
     if isinstance(kills, int) and kills:
-        yield Observation(f"{kills} processes killed for lack of memory since boot", "facts.json system/memory/oom_kills")
+        yield Observation(
+            f"{kills} processes killed for lack of memory since boot", "facts.json system/memory/oom_kills"
+        )
     for controller, counts in branch(facts, "system", "edac").items():
         errors = value(counts, "ue_count")
         if isinstance(errors, int) and errors:
-            yield Observation(f"{errors} uncorrected memory errors ({controller})", f"facts.json system/edac/{controller}")
+            yield Observation(
+                f"{errors} uncorrected memory errors ({controller})", f"facts.json system/edac/{controller}"
+            )
     if value(facts, "system", "clock", "synchronized") is False:
         yield Observation("the clock is not synchronised: times in logs may be off", "facts.json system/clock")
     if value(facts, "system", "reboot_required") is True:
@@ -198,4 +246,12 @@ def _services(facts: Facts) -> Iterator[Observation]:
         yield Observation(f"failed units: {', '.join(map(str, failed[:6]))}", "services/units.txt")
 
 
-LOOKS: tuple[Callable[[Facts], Iterator[Observation]], ...] = (_gpus, _bmc, _kernel, _fabric, _storage, _system, _services)
+LOOKS: tuple[Callable[[Facts], Iterator[Observation]], ...] = (
+    _gpus,
+    _bmc,
+    _kernel,
+    _fabric,
+    _storage,
+    _system,
+    _services,
+)

@@ -27,7 +27,9 @@ def refuse_stdout_and_json(request: Request) -> None:
     """Raise `UsageProblem` for `-o -` with `--json` or a terminal on stdout: the bundle itself goes there."""
     if request.out_dir is None:
         if terminal.wants_json():
-            raise UsageProblem("-o - writes the bundle to stdout, and --json wants to write there too", next="leave one of them out")
+            raise UsageProblem(
+                "-o - writes the bundle to stdout, and --json wants to write there too", next="leave one of them out"
+            )
         terminal.binary_stdout("-o -")
 
 
@@ -50,14 +52,36 @@ def show(outcome: Outcome) -> None:
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
     """Return `data` of `collect --json`. `items` has every collector (`kind` "collector") and every member or gap."""
-    collectors = [{"name": one.name, "kind": "collector", "status": one.status.value, "reason": one.reason,
-                   "duration_s": one.duration_s, "size_bytes": one.size_bytes} for one in outcome.collectors]
-    members = [{"name": item.path, "kind": "member", "status": item.status.value, "reason": item.reason,
-                "duration_s": item.duration_s, "size_bytes": item.size_bytes} for item in outcome.items]
+    collectors = [
+        {
+            "name": one.name,
+            "kind": "collector",
+            "status": one.status.value,
+            "reason": one.reason,
+            "duration_s": one.duration_s,
+            "size_bytes": one.size_bytes,
+        }
+        for one in outcome.collectors
+    ]
+    members = [
+        {
+            "name": item.path,
+            "kind": "member",
+            "status": item.status.value,
+            "reason": item.reason,
+            "duration_s": item.duration_s,
+            "size_bytes": item.size_bytes,
+        }
+        for item in outcome.items
+    ]
     return {
-        "path": str(outcome.path) if outcome.path else None, "sha256": outcome.sha256, "size_bytes": outcome.size_bytes,
-        "status": "complete" if outcome.complete else "partial", "duration_s": outcome.duration_s,
-        "items": collectors + members, "abandoned": list(outcome.abandoned),
+        "path": str(outcome.path) if outcome.path else None,
+        "sha256": outcome.sha256,
+        "size_bytes": outcome.size_bytes,
+        "status": "complete" if outcome.complete else "partial",
+        "duration_s": outcome.duration_s,
+        "items": collectors + members,
+        "abandoned": list(outcome.abandoned),
     }
 
 
@@ -76,7 +100,9 @@ def _explain(outcome: Outcome) -> None:
         _say_what_root_adds(outcome.items)
     count = sum(1 for item in outcome.items if item.sha256)
     word = "complete" if outcome.complete else "PARTIAL (see above and SUMMARY.txt)"
-    terminal.note(f"{word}: {count} files, {show_size(outcome.size_bytes)}, {outcome.duration_s:.1f} s\nsha256 {outcome.sha256}")
+    terminal.note(
+        f"{word}: {count} files, {show_size(outcome.size_bytes)}, {outcome.duration_s:.1f} s\nsha256 {outcome.sha256}"
+    )
 
 
 def _line(one: CollectorResult) -> str:
@@ -98,17 +124,32 @@ def _say_what_root_adds(items: Sequence[Item]) -> None:
     denied = [item.path for item in items if item.status is Status.DENIED]
     if denied:
         shown = ", ".join(denied[:4]) + (f" and {len(denied) - 4} more" if len(denied) > 4 else "")
-        terminal.note(f"Not root: {len(denied)} readings were denied ({shown}). Root adds them: sudo bilbs diag collect")
+        terminal.note(
+            f"Not root: {len(denied)} readings were denied ({shown}). Root adds them: sudo bilbs diag collect"
+        )
 
 
 def show_verified(report: Report) -> None:
     """Print a bundle that was verified."""
     manifest = report.manifest
-    data = {"path": str(report.path), "sha256": report.sha256, "size_bytes": report.size_bytes, "members": report.members,
-            "gaps": report.gaps, "status": manifest.status, "host": manifest.host, "started_at": manifest.started_at}
-    terminal.emit("diag.verified", data, text=(
-        f"{report.path}: whole. {report.members} members match the manifest, {report.gaps} gaps are named in it.\n"
-        f"  {manifest.host}, {manifest.started_at}, {manifest.status}, {show_size(report.size_bytes)}, sha256 {report.sha256}"))
+    data = {
+        "path": str(report.path),
+        "sha256": report.sha256,
+        "size_bytes": report.size_bytes,
+        "members": report.members,
+        "gaps": report.gaps,
+        "status": manifest.status,
+        "host": manifest.host,
+        "started_at": manifest.started_at,
+    }
+    terminal.emit(
+        "diag.verified",
+        data,
+        text=(
+            f"{report.path}: whole. {report.members} members match the manifest, {report.gaps} gaps are named in it.\n"
+            f"  {manifest.host}, {manifest.started_at}, {manifest.status}, {show_size(report.size_bytes)}, sha256 {report.sha256}"
+        ),
+    )
 
 
 def show_resumed(resumed: Resumed) -> None:
@@ -122,14 +163,20 @@ def show_resumed(resumed: Resumed) -> None:
     if resumed.failed and not resumed.finished:
         raise resumed.failed[0]
     finished = [as_json(outcome) for outcome in resumed.finished]
-    data = {"finished": finished, "live": [str(path) for path in resumed.live], "failed": [str(error) for error in resumed.failed]}
+    data = {
+        "finished": finished,
+        "live": [str(path) for path in resumed.live],
+        "failed": [str(error) for error in resumed.failed],
+    }
     terminal.emit("diag.resumed", data, text=lambda: _show_resumed(resumed))
 
 
 def _show_resumed(resumed: Resumed) -> None:
     for outcome in resumed.finished:
         word = "complete" if outcome.complete else "partial"
-        terminal.note(f"finished ({word}): {sum(1 for item in outcome.items if item.sha256)} files, {show_size(outcome.size_bytes)}, sha256 {outcome.sha256}")
+        terminal.note(
+            f"finished ({word}): {sum(1 for item in outcome.items if item.sha256)} files, {show_size(outcome.size_bytes)}, sha256 {outcome.sha256}"
+        )
         terminal.out(str(outcome.path))
     if not resumed.finished:
         terminal.note("No interrupted bundle here. One in another folder: bilbs diag resume -o DIR")

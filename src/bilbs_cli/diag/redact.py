@@ -54,7 +54,9 @@ def redact_path(path: Path, out: Path, redactor: Redactor) -> Redacted:
     if not os.path.lexists(path):
         raise NotFound(f"{path} does not exist")
     if os.path.lexists(out):
-        raise OutputUnwritable(f"{out} exists; nothing is overwritten", code="output-exists", next="choose another name with -o")
+        raise OutputUnwritable(
+            f"{out} exists; nothing is overwritten", code="output-exists", next="choose another name with -o"
+        )
     if path.is_dir():
         if out.absolute().resolve().is_relative_to(path.resolve()):
             raise UsageProblem(f"{out} lies inside {path}", next="choose a place outside of it with -o")
@@ -102,7 +104,9 @@ def _folder(path: Path, out: Path, redactor: Redactor) -> Redacted:
                 continue
             files.private_dir(out / _clean_name(here.relative_to(path), name, redactor))
         for name in sorted(entries):
-            _folder_entry(path, here / name, out / _clean_name(here.relative_to(path), name, redactor), redactor, result)
+            _folder_entry(
+                path, here / name, out / _clean_name(here.relative_to(path), name, redactor), redactor, result
+            )
     return result
 
 
@@ -212,8 +216,10 @@ def _tarball(source: _Peeked, target: IO[bytes], kind: str, redactor: Redactor, 
     with ExitStack() as stack:
         plain, packed = _Tail(_unpacking(source, kind, stack)), _packing(target, kind, stack)
         try:
-            with tarfile.open(fileobj=cast("IO[bytes]", plain), mode="r|", errorlevel=1) as incoming, \
-                    tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as outgoing:
+            with (
+                tarfile.open(fileobj=cast("IO[bytes]", plain), mode="r|", errorlevel=1) as incoming,
+                tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as outgoing,
+            ):
                 for member in incoming:
                     _member(incoming, outgoing, member, redactor, result)
                 if not plain.ended:
@@ -228,7 +234,9 @@ def _unpacking(source: _Peeked, kind: str, stack: ExitStack) -> IO[bytes]:
     if kind == "gz":
         return cast("IO[bytes]", stack.enter_context(gzip.GzipFile(fileobj=cast("BinaryIO", source), mode="rb")))
     if kind == "zst":
-        reader = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(cast("BinaryIO", source), read_across_frames=True)
+        reader = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(
+            cast("BinaryIO", source), read_across_frames=True
+        )
         return cast("IO[bytes]", stack.enter_context(reader))
     return cast("IO[bytes]", source)
 
@@ -237,14 +245,18 @@ def _packing(target: IO[bytes], kind: str, stack: ExitStack) -> IO[bytes]:
     import zstandard
 
     if kind == "gz":
-        return cast("IO[bytes]", stack.enter_context(gzip.GzipFile(fileobj=target, mode="wb", compresslevel=6, mtime=0)))
+        return cast(
+            "IO[bytes]", stack.enter_context(gzip.GzipFile(fileobj=target, mode="wb", compresslevel=6, mtime=0))
+        )
     if kind == "zst":
         writer = zstandard.ZstdCompressor(level=3, write_checksum=True).stream_writer(target, closefd=False)
         return cast("IO[bytes]", stack.enter_context(writer))
     return target
 
 
-def _member(incoming: tarfile.TarFile, outgoing: tarfile.TarFile, member: tarfile.TarInfo, redactor: Redactor, result: Redacted) -> None:
+def _member(
+    incoming: tarfile.TarFile, outgoing: tarfile.TarFile, member: tarfile.TarInfo, redactor: Redactor, result: Redacted
+) -> None:
     name = member.name
     member.name, member.linkname = redactor.text(name), redactor.text(member.linkname)
     member.uname, member.gname = redactor.text(member.uname), redactor.text(member.gname)

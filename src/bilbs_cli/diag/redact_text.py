@@ -34,14 +34,18 @@ def _redacted(source: str, output: Path | None, redactor: Redactor) -> Redacted:
     if source != STREAM and output is not None:
         return redact_path(Path(source), output, redactor)
     if terminal.wants_json():
-        raise UsageProblem("the redacted text goes to stdout, and --json wants to write there too", next="name a place for it with -o")
+        raise UsageProblem(
+            "the redacted text goes to stdout, and --json wants to write there too", next="name a place for it with -o"
+        )
     if source == STREAM:
         if output is not None:
             raise UsageProblem("stdin is redacted to stdout", next="bilbs diag redact - < FILE > COPY")
         return redact_stream(sys.stdin.buffer, terminal.binary_stdout("redact"), redactor)
     path = Path(source)
     if path.is_dir():
-        raise UsageProblem(f"{path} is a folder and needs a place for its copy", next=f"bilbs diag redact {path} -o {path}.redacted")
+        raise UsageProblem(
+            f"{path} is a folder and needs a place for its copy", next=f"bilbs diag redact {path} -o {path}.redacted"
+        )
     with _opened(path) as stream:
         return redact_stream(stream, terminal.binary_stdout("redact without -o"), redactor, path.name)
 
@@ -60,7 +64,9 @@ def _show(done: Redacted) -> None:
     data = {"path": str(done.path) if done.path else None, "left_out": done.left_out, **counts}
     summary = f"{counts['total']} values removed by {len(counts['rules'])} rules"
     if counts["not_scanned"]:
-        summary += f"; {len(counts['not_scanned'])} members not looked into: {', '.join(list(counts['not_scanned'])[:5])}"
+        summary += (
+            f"; {len(counts['not_scanned'])} members not looked into: {', '.join(list(counts['not_scanned'])[:5])}"
+        )
     if done.left_out:
         summary += f"; {len(done.left_out)} left out: {', '.join(list(done.left_out)[:5])}"
     if done.path is None:
@@ -78,7 +84,10 @@ def reveal(source: str) -> None:
     """
     pairs = pseudonyms.load(paths.state_dir())
     if not pairs:
-        raise NotFound(f"no pseudonyms were made on this box (looked in {paths.state_dir()})", next="run it on the box that made the bundle")
+        raise NotFound(
+            f"no pseudonyms were made on this box (looked in {paths.state_dir()})",
+            next="run it on the box that made the bundle",
+        )
     stream = sys.stdin.buffer if source == STREAM else _opened(Path(source))
     for text in _pieces(stream):
         if text:

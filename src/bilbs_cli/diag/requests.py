@@ -48,10 +48,21 @@ class Request:
     since_text: str
 
 
-def build(*, output: str | None = None, profile: Profile | None = None, only: Sequence[str] | None = None,
-          skip: Sequence[str] | None = None, since: str = "7d", deadline: float | None = None, sysroot: Path | None = None,
-          max_file_size: str | None = None, compress: str = "zstd", encrypt_to: Sequence[str] | None = None,
-          pseudonymize: bool = False, bmc: BmcFlags | None = None) -> Request:
+def build(
+    *,
+    output: str | None = None,
+    profile: Profile | None = None,
+    only: Sequence[str] | None = None,
+    skip: Sequence[str] | None = None,
+    since: str = "7d",
+    deadline: float | None = None,
+    sysroot: Path | None = None,
+    max_file_size: str | None = None,
+    compress: str = "zstd",
+    encrypt_to: Sequence[str] | None = None,
+    pseudonymize: bool = False,
+    bmc: BmcFlags | None = None,
+) -> Request:
     """Return the checked request. Raises `UsageProblem`, `ConfigProblem` or `PermissionNeeded`."""
     settings = config.load()
     kind = profile or Profile(settings.value("diag.profile"))
@@ -71,15 +82,22 @@ def build(*, output: str | None = None, profile: Profile | None = None, only: Se
     if deadline is not None and not 0 < deadline < 1e6:
         raise UsageProblem(f"--deadline {deadline:g} is not a number of seconds above 0")
     return Request(
-        collectors=chosen, left_out=left_out, options=options, out_dir=_folder(output or settings.value("diag.output_dir")),
+        collectors=chosen,
+        left_out=left_out,
+        options=options,
+        out_dir=_folder(output or settings.value("diag.output_dir")),
         compression=_flag("--compress", lambda: _compression(compress)),
         deadline_s=deadline or settings.value("diag.deadline_s") or DEADLINE_S[kind],
         recipients=parse_recipients(recipients) if recipients else None,
-        custom_rules=tuple(settings.value("redaction.rules")), nice=settings.value("diag.nice"), since_text=since,
+        custom_rules=tuple(settings.value("redaction.rules")),
+        nice=settings.value("diag.nice"),
+        since_text=since,
     )
 
 
-def choose(only: Sequence[str] | None, skip: Sequence[str] | None) -> tuple[tuple[Collector, ...], tuple[Collector, ...]]:
+def choose(
+    only: Sequence[str] | None, skip: Sequence[str] | None
+) -> tuple[tuple[Collector, ...], tuple[Collector, ...]]:
     """Return the collectors that run and those left out. Raises `UsageProblem` with the nearest name."""
     wanted, unwanted = _names(only), _names(skip)
     chosen = tuple(one for one in COLLECTORS if (not wanted or one.name in wanted) and one.name not in unwanted)
@@ -149,8 +167,11 @@ def _bmc(flags: BmcFlags, settings: config.Config) -> BmcTarget | None:
     named = flags.password_file or (Path(text) if (text := settings.value("bmc.password_file")) else None)
     password = credentials.find("bmc-password", file=named, variable="BILBS_BMC_PASSWORD")
     if password is None:
-        raise UsageProblem(f"no password for the BMC {host}", code="no-bmc-password",
-                           next="--bmc-password-file FILE (0600), BILBS_BMC_PASSWORD, or the systemd credential bmc-password")
+        raise UsageProblem(
+            f"no password for the BMC {host}",
+            code="no-bmc-password",
+            next="--bmc-password-file FILE (0600), BILBS_BMC_PASSWORD, or the systemd credential bmc-password",
+        )
     user = settings.value("bmc.user", flags.user)
     if not user:
         raise UsageProblem(f"no user for the BMC {host}", next="--bmc-user USER, or the setting bmc.user")

@@ -27,8 +27,14 @@ Facts = Mapping[str, Any]
 def write(header: Facts, ended: Facts, facts: Facts, items: Sequence[Item], receipt: Facts, *, complete: bool) -> str:
     """Return the page. `header` and `ended` are what assembly keeps of a run, `receipt` is redaction.json."""
     parts = (
-        _head(header, ended, facts, complete), _stands_out(facts), _gpus(facts), _bmc(facts), _host(facts),
-        _not_read(header, ended, items), _inside(items, receipt, header), _next(header, items),
+        _head(header, ended, facts, complete),
+        _stands_out(facts),
+        _gpus(facts),
+        _bmc(facts),
+        _host(facts),
+        _not_read(header, ended, items),
+        _inside(items, receipt, header),
+        _next(header, items),
     )
     return visible("\n\n".join("\n".join(part) for part in parts), multiline=True) + "\n"
 
@@ -39,13 +45,18 @@ def _head(header: Facts, ended: Facts, facts: Facts, complete: bool) -> Iterator
     yield from _field("Box", _box(header, facts))
     user = "root" if header.get("root") else "a user without root's rights"
     took = _seconds_between(str(header.get("started_at")), str(ended.get("finished_at")))
-    yield from _field("Collected", f"{_moment(str(header.get('started_at')))}{took}, profile {header.get('profile')}, as {user}, bilbs {__version__}")
+    yield from _field(
+        "Collected",
+        f"{_moment(str(header.get('started_at')))}{took}, profile {header.get('profile')}, as {user}, bilbs {__version__}",
+    )
     options = header.get("options") or {}
     logs = f"logs since {_moment(str(options.get('since')))}" if options.get("since") != "all" else "logs of all time"
     if options.get("sysroot"):
         logs += f"; a dead system mounted at {options['sysroot']} was read: no GPU, no BMC, no running program"
     yield from _field("Covers", logs)
-    state = "complete" if complete else f"PARTIAL: {ended.get('trouble') or 'something timed out or failed, see NOT READ'}"
+    state = (
+        "complete" if complete else f"PARTIAL: {ended.get('trouble') or 'something timed out or failed, see NOT READ'}"
+    )
     yield from _field("Bundle", state)
 
 
@@ -55,7 +66,10 @@ def _box(header: Facts, facts: Facts) -> str:
     made = " ".join(str(found) for name in ("sys_vendor", "product_name") if (found := value(dmi, name)))
     serial = value(dmi, "product_serial") or product.get("serial")
     dead = value(facts, "system", "hostname_configured") if (header.get("options") or {}).get("sysroot") else None
-    named = [f"{dead} (dead, read on {header.get('host')})" if dead else str(header.get("host") or "no name"), made or " ".join(str(product[name]) for name in ("manufacturer", "product") if product.get(name))]
+    named = [
+        f"{dead} (dead, read on {header.get('host')})" if dead else str(header.get("host") or "no name"),
+        made or " ".join(str(product[name]) for name in ("manufacturer", "product") if product.get(name)),
+    ]
     return ", ".join([part for part in named if part] + ([f"serial {serial}"] if serial else ["serial not readable"]))
 
 
@@ -87,7 +101,11 @@ def _gpus(facts: Facts) -> Iterator[str]:
         yield "  not looked at"
         return
     in_pci, nvml = value(system, "gpus_in_pci"), lookup(system, "nvml")
-    versions = [f"{word} {found}" for word, name in (("driver", "driver_version"), ("CUDA", "cuda_driver_version")) if (found := value(system, name))]
+    versions = [
+        f"{word} {found}"
+        for word, name in (("driver", "driver_version"), ("CUDA", "cuda_driver_version"))
+        if (found := value(system, name))
+    ]
     bus = f"{len(in_pci)} on the PCI bus" if isinstance(in_pci, list) else "PCI bus not read"
     yield "  " + ", ".join([f"{len(devices)} known to the driver", bus, *versions])
     if isinstance(nvml, ReadError):
@@ -111,14 +129,24 @@ def _gpu_cells(index: str, device: Facts) -> Sequence[str]:
     def shown(*path: str, form: str = "{}") -> str:
         reading = lookup(device, *path)
         if isinstance(reading, ReadError):
-            return {"NVMLError_NotSupported": "n/a", "NVMLError_GpuIsLost": "LOST", "Timeout": "HUNG"}.get(reading.kind, "error")
+            return {"NVMLError_NotSupported": "n/a", "NVMLError_GpuIsLost": "LOST", "Timeout": "HUNG"}.get(
+                reading.kind, "error"
+            )
         return "?" if isinstance(reading, NotCollected) or reading.value is None else form.format(reading.value)
 
     width = shown("pcie", "width_current", form="x{}")
     link = shown("pcie", "generation_current", form="g{}") + width if width.startswith("x") else width
     address = value(device, "pci_bus_id") or value(device, "pci_bus_id_by_elimination") or shown("pci_bus_id")
-    return (index, str(address), shown("name").removeprefix("NVIDIA "), shown("serial"), shown("temperature_c", form="{} C"),
-            shown("power_w", form="{:.0f} W"), link, shown("ecc", "volatile", "uncorrected"))
+    return (
+        index,
+        str(address),
+        shown("name").removeprefix("NVIDIA "),
+        shown("serial"),
+        shown("temperature_c", form="{} C"),
+        shown("power_w", form="{:.0f} W"),
+        link,
+        shown("ecc", "volatile", "uncorrected"),
+    )
 
 
 def _bmc(facts: Facts) -> Iterator[str]:
@@ -128,25 +156,51 @@ def _bmc(facts: Facts) -> Iterator[str]:
         yield "  not reached, see NOT READ"
         return
     product = _product(facts)
-    known = [f"{word} {found}" for word, name in (("", "manufacturer"), ("firmware", "firmware"), ("IPMI", "ipmi_version")) if (found := value(bmc, "device", name))]
+    known = [
+        f"{word} {found}"
+        for word, name in (("", "manufacturer"), ("firmware", "firmware"), ("IPMI", "ipmi_version"))
+        if (found := value(bmc, "device", name))
+    ]
     if known:
         yield from _bullet(" ", ", ".join(known))
     if product:
-        yield from _bullet(" ", "FRU: " + ", ".join(f"{name.replace('_', ' ')} {text}" for name, text in product.items() if isinstance(text, str) and text)[:300])
+        yield from _bullet(
+            " ",
+            "FRU: "
+            + ", ".join(
+                f"{name.replace('_', ' ')} {text}" for name, text in product.items() if isinstance(text, str) and text
+            )[:300],
+        )
     readings = [value(bmc, "sensors", key) for key in branch(bmc, "sensors")]
     states = Counter(str(one.get("status")) if isinstance(one, Mapping) else "not readable" for one in readings)
-    words = {"ok": "within limits", "nc": "past a non-critical limit", "cr": "past a critical limit", "nr": "past a non-recoverable limit",
-             "discrete": "with states"}
+    words = {
+        "ok": "within limits",
+        "nc": "past a non-critical limit",
+        "cr": "past a critical limit",
+        "nr": "past a non-recoverable limit",
+        "discrete": "with states",
+    }
     if states:
-        yield from _bullet(" ", f"{sum(states.values())} sensors: " + ", ".join(f"{count} {words.get(name, name)}" for name, count in states.most_common()))
+        yield from _bullet(
+            " ",
+            f"{sum(states.values())} sensors: "
+            + ", ".join(f"{count} {words.get(name, name)}" for name, count in states.most_common()),
+        )
     else:
         yield "  sensors were not read"
     read = value(bmc, "sel", "read")
     entries = value(bmc, "sel", "entries")
     if isinstance(read, int):
         skew = value(bmc, "sel", "clock_offset_s")
-        clock = f"its clock is {skew:+.0f} s from the host's" if isinstance(skew, int | float) else "its clock is not set: times in it are the BMC's own"
-        yield from _bullet(" ", f"event log (SEL): {read} of {entries if isinstance(entries, int) else '?'} records read; {clock}  [ipmi/sel.txt]")
+        clock = (
+            f"its clock is {skew:+.0f} s from the host's"
+            if isinstance(skew, int | float)
+            else "its clock is not set: times in it are the BMC's own"
+        )
+        yield from _bullet(
+            " ",
+            f"event log (SEL): {read} of {entries if isinstance(entries, int) else '?'} records read; {clock}  [ipmi/sel.txt]",
+        )
     else:
         yield "  the event log (SEL) was not read"
 
@@ -158,15 +212,27 @@ def _host(facts: Facts) -> Iterator[str]:
         yield "  not looked at"
         return
     up = value(system, "uptime_s")
-    yield from _field("System", ", ".join(str(part) for part in (
-        value(system, "os", "name") or "system not known", f"kernel {value(system, 'kernel_release') or 'not known'}",
-        f"up {_days(up)}" if isinstance(up, int | float) else "uptime not known") if part))
+    yield from _field(
+        "System",
+        ", ".join(
+            str(part)
+            for part in (
+                value(system, "os", "name") or "system not known",
+                f"kernel {value(system, 'kernel_release') or 'not known'}",
+                f"up {_days(up)}" if isinstance(up, int | float) else "uptime not known",
+            )
+            if part
+        ),
+    )
     memory, free = value(system, "memory", "total_bytes"), value(system, "memory", "available_bytes")
     size = f"{show_size(memory)} memory" if isinstance(memory, int) else "memory not read"
     size += f" ({show_size(free)} available)" if isinstance(free, int) else ""
     load = value(system, "load_1m")
-    yield from _field("Machine", f"{value(system, 'cpu', 'threads') or '?'} x {value(system, 'cpu', 'model') or 'processor not known'}, {size}"
-                      + (f", load {load:.2f}" if isinstance(load, int | float) else ""))
+    yield from _field(
+        "Machine",
+        f"{value(system, 'cpu', 'threads') or '?'} x {value(system, 'cpu', 'model') or 'processor not known'}, {size}"
+        + (f", load {load:.2f}" if isinstance(load, int | float) else ""),
+    )
     yield from _field("Storage", _storage(facts))
     yield from _field("Network", _network(facts))
     failed = value(facts, "services", "failed")
@@ -176,7 +242,9 @@ def _host(facts: Facts) -> Iterator[str]:
         services = "no systemd here" if value(facts, "services", "systemd") is False else "not read"
     yield from _field("Services", services)
     tainted = value(facts, "kernel", "taint_reasons")
-    yield from _field("Kernel log", _kernel_log(facts) + (f"; tainted: {', '.join(map(str, tainted))}" if tainted else ""))
+    yield from _field(
+        "Kernel log", _kernel_log(facts) + (f"; tainted: {', '.join(map(str, tainted))}" if tainted else "")
+    )
 
 
 def _storage(facts: Facts) -> str:
@@ -185,8 +253,11 @@ def _storage(facts: Facts) -> str:
         return "not read"
     passed = Counter(str(value(disk, "smart", "passed")) for disk in disks.values())
     smart = {"True": "SMART passed", "False": "SMART FAILED", "None": "SMART not read"}
-    use = [(found, clip(str(value(mount, "mount_point")), 30)) for mount in mounts.values()
-           if value(mount, "type") != "tmpfs" and isinstance(found := value(mount, "used_percent"), int | float)]
+    use = [
+        (found, clip(str(value(mount, "mount_point")), 30))
+        for mount in mounts.values()
+        if value(mount, "type") != "tmpfs" and isinstance(found := value(mount, "used_percent"), int | float)
+    ]
     fullest = ", ".join(f"{where} {percent:.0f} %" for percent, where in sorted(use, key=lambda one: -one[0])[:FULLEST])
     return f"{len(disks)} disk{'' if len(disks) == 1 else 's'} ({', '.join(f'{count} {smart[name]}' for name, count in passed.items()) or 'none'}); fullest: {fullest or 'not known'}"
 
@@ -196,17 +267,27 @@ def _network(facts: Facts) -> str:
     physical = {name: link for name, link in links.items() if value(link, "physical")}
     if not links:
         return "not read"
-    shown = [f"{name} {value(link, 'operstate') or 'unknown'}" + (f" {speed} Mb/s" if isinstance(speed := value(link, "speed_mbps"), int) else "")
-             for name, link in physical.items()]
+    shown = [
+        f"{name} {value(link, 'operstate') or 'unknown'}"
+        + (f" {speed} Mb/s" if isinstance(speed := value(link, "speed_mbps"), int) else "")
+        for name, link in physical.items()
+    ]
     ports = branch(facts, "network", "infiniband")
-    return ", ".join(shown[:8]) + (f" and {len(shown) - 8} more" if len(shown) > 8 else "") + (f"; InfiniBand: {', '.join(ports)}" if ports else "") \
+    return (
+        ", ".join(shown[:8])
+        + (f" and {len(shown) - 8} more" if len(shown) > 8 else "")
+        + (f"; InfiniBand: {', '.join(ports)}" if ports else "")
         or "no physical link"
+    )
 
 
 def _kernel_log(facts: Facts) -> str:
     records = value(facts, "kernel", "ring_buffer", "records")
     boots = value(facts, "kernel", "journal", "boots")
-    known = [f"{records} records in the ring buffer" if isinstance(records, int) else "", f"journal of {boots} boots" if isinstance(boots, int) else ""]
+    known = [
+        f"{records} records in the ring buffer" if isinstance(records, int) else "",
+        f"journal of {boots} boots" if isinstance(boots, int) else "",
+    ]
     found = len(branch(facts, "kernel", "notable"))
     return ", ".join(part for part in known if part) or ("files" if found else "see kernel/ for what there is")
 
@@ -224,16 +305,28 @@ def _not_read(header: Facts, ended: Facts, items: Sequence[Item]) -> Iterator[st
         yield from _bullet("!", f"left behind because it cannot be killed: {left}")
     if header.get("left_out"):
         yield from _bullet(" ", f"not asked for: {', '.join(header['left_out'])}")
-    missing = sorted({str(item.reason).removesuffix(" is not installed") for item in items if str(item.reason).endswith(" is not installed")})
+    missing = sorted(
+        {
+            str(item.reason).removesuffix(" is not installed")
+            for item in items
+            if str(item.reason).endswith(" is not installed")
+        }
+    )
     if missing:
         yield from _bullet(" ", f"not installed here: {', '.join(missing)}")
     remote = "bmc" if (header.get("options") or {}).get("bmc_host") else ""  # its refusal is about the login there
     denied = [item.path for item in items if item.status is Status.DENIED and item.collector != remote]
     if denied:
-        yield from _bullet(" ", f"needs root: {', '.join(denied[:6])}" + (f" and {len(denied) - 6} more" if len(denied) > 6 else ""))
+        yield from _bullet(
+            " ", f"needs root: {', '.join(denied[:6])}" + (f" and {len(denied) - 6} more" if len(denied) > 6 else "")
+        )
     cut = [item.path for item in items if item.truncated]
     if cut:
-        yield from _bullet(" ", f"cut (only the tail, or up to a stop): {', '.join(cut[:6])}" + (f" and {len(cut) - 6} more" if len(cut) > 6 else ""))
+        yield from _bullet(
+            " ",
+            f"cut (only the tail, or up to a stop): {', '.join(cut[:6])}"
+            + (f" and {len(cut) - 6} more" if len(cut) > 6 else ""),
+        )
     if not (rows or failed or missing or denied or cut or header.get("left_out")):
         yield "  Everything that was asked for was read."
     yield "  Each gap has an .err.txt with its reason; manifest.json lists them all."
@@ -245,7 +338,11 @@ def _inside(items: Sequence[Item], receipt: Facts, header: Facts) -> Iterator[st
     yield from _bullet(" ", ", ".join(f"{name}/ {count}" for name, count in folders.items()) + " files")
     removed = sum(sum(item.redactions.values()) for item in items)
     rules = len({rule for item in items for rule in item.redactions})
-    names = "hosts, users, addresses and serials are replaced by pseudonyms" if header.get("pseudonymized") else "hosts, users, addresses and serials are kept"
+    names = (
+        "hosts, users, addresses and serials are replaced by pseudonyms"
+        if header.get("pseudonymized")
+        else "hosts, users, addresses and serials are kept"
+    )
     yield from _bullet(" ", f"secrets: {removed} values removed by {rules} rules (redaction.json); {names}")
     skipped = receipt.get("not_scanned") or ()
     if skipped:
@@ -270,7 +367,9 @@ def _field(label: str, text: str) -> Iterator[str]:
 
 
 def _bullet(mark: str, text: str) -> Iterator[str]:
-    yield from textwrap.wrap(" ".join(text.split()), WIDTH, initial_indent=f"{mark} ", subsequent_indent="    ", break_on_hyphens=False)
+    yield from textwrap.wrap(
+        " ".join(text.split()), WIDTH, initial_indent=f"{mark} ", subsequent_indent="    ", break_on_hyphens=False
+    )
 
 
 def _moment(text: str) -> str:
@@ -290,5 +389,3 @@ def _seconds_between(started: str, finished: str) -> str:
 
 def _days(seconds: float) -> str:
     return f"{seconds / 86400:.0f} days" if seconds >= 2 * 86400 else f"{seconds / 3600:.1f} hours"
-
-

@@ -33,7 +33,11 @@ def page() -> str:
         ("Calls", "", _calls((*nvml_table.DEVICE, nvml_table.FAN_COUNT))),
         ("Field values", "", _fields(field for fields in nvml_fields.DEVICE.values() for field in fields)),
         ("Each fan", "fans/<fan>/", _calls(nvml_table.FAN)),
-        ("Each NVLink", "nvlink/<link>/", [*_calls((nvml_table.LINK_STATE, *nvml_table.LINK)), *_fields(nvml_fields.LINK)]),
+        (
+            "Each NVLink",
+            "nvlink/<link>/",
+            [*_calls((nvml_table.LINK_STATE, *nvml_table.LINK)), *_fields(nvml_fields.LINK)],
+        ),
         ("Each NVLink of generation 5 and later", "nvlink/<link>/", _fields(nvml_fields.LINK5)),
     )
     return HEAD + "".join(f"\n## {title}\n\n{_table(below, rows)}" for title, below, rows in groups)
@@ -59,13 +63,19 @@ def _fields(fields: Iterable[Field]) -> Iterator[tuple[str, str, str]]:
 
 
 def _table(below: str, rows: Iterable[tuple[str, str, str]]) -> str:
-    lines = (f"| `{below}{fact}` | {_unit(fact)} | {call} | {f'`{smi}`' if smi else ''} |\n" for fact, call, smi in rows)
+    lines = (
+        f"| `{below}{fact}` | {_unit(fact)} | {call} | {f'`{smi}`' if smi else ''} |\n" for fact, call, smi in rows
+    )
     return "| fact | unit | NVML | nvidia-smi |\n|---|---|---|---|\n" + "".join(lines)
 
 
 def _unit(fact: str) -> str:
     end = fact.rpartition("_")[2]
-    return {"c": "°C", "w": "W", "mhz": "MHz", "percent": "%", "j": "J", "mbps": "MB/s", "rpm": "1/min"}.get(end, end) if end in UNITS and "_" in fact else ""
+    return (
+        {"c": "°C", "w": "W", "mhz": "MHz", "percent": "%", "j": "J", "mbps": "MB/s", "rpm": "1/min"}.get(end, end)
+        if end in UNITS and "_" in fact
+        else ""
+    )
 
 
 if __name__ == "__main__":

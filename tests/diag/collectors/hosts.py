@@ -37,6 +37,7 @@ def write(root: Path, path: str, content: str | bytes) -> Path:
 
 def part(collect: Callable[[Job], object], name: str = "probe") -> Collector:
     """Return a collector that is one function of another."""
+
     def alone(job: Job) -> None:
         collect(job)
 

@@ -67,7 +67,11 @@ def sensor(gathered: Gathered, number: int) -> dict[str, Any]:
 def test_every_value_agrees_with_ipmitool(sim: Sim, whole: Gathered) -> None:
     rows = list(csv.reader(sim.tool("-c", "sdr", "elist", "full").splitlines()))
     theirs = {row[0]: float(row[1]) for row in rows if row[1].replace(".", "").isdigit()}
-    ours = {found["name"]: found["value"] for number in range(1, 11) if (found := sensor(whole, number))["value"] is not None}
+    ours = {
+        found["name"]: found["value"]
+        for number in range(1, 11)
+        if (found := sensor(whole, number))["value"] is not None
+    }
     assert ours == theirs
     assert len(ours) == 9
 
@@ -165,8 +169,10 @@ def test_an_answer_that_is_too_short_is_not_decoded(whole: Gathered) -> None:
 
 def test_the_collection_leaves_everything_in_the_bundle(whole: Gathered) -> None:
     names = {item.path: item.status for item in whole.items}
-    assert names.keys() == {f"ipmi/{name}" for name in (
-        "sdr.hex", "sensors.txt", "sel.txt", "sel.json", "fru.txt", "fru-0.hex", "fru-1.hex", "fru-2.hex")}
+    assert names.keys() == {
+        f"ipmi/{name}"
+        for name in ("sdr.hex", "sensors.txt", "sel.txt", "sel.json", "fru.txt", "fru-0.hex", "fru-1.hex", "fru-2.hex")
+    }
     assert set(names.values()) == {Status.OK}
 
 
@@ -185,7 +191,11 @@ def test_a_command_that_changes_something_does_not_leave_this_program(sim: Sim) 
     try:
         with pytest.raises(NotARead):
             opened.ask(STORAGE, 0x47, b"\0\0CLR\xaa")
-        for change in (opened._library.clear_sel, opened._library.cold_reset, opened._library.chassis_control_hard_reset):
+        for change in (
+            opened._library.clear_sel,
+            opened._library.cold_reset,
+            opened._library.chassis_control_hard_reset,
+        ):
             with pytest.raises(NotARead):
                 change()
     finally:
@@ -247,7 +257,9 @@ def test_an_account_that_may_not_be_operator_reads_as_user(sim: Sim) -> None:
     assert sensor(found, 3)["value"] == 97
 
 
-@pytest.mark.parametrize(("user", "password"), [("admin", "wrong"), ("nobody", PASSWORD), ("admin", "x" * 21), ("u" * 17, PASSWORD)])
+@pytest.mark.parametrize(
+    ("user", "password"), [("admin", "wrong"), ("nobody", PASSWORD), ("admin", "x" * 21), ("u" * 17, PASSWORD)]
+)
 def test_a_wrong_password_is_called_authentication(sim: Sim, user: str, password: str) -> None:
     started = time.monotonic()
     found = gather(BMC, Options(bmc=BmcTarget("127.0.0.1", user, password, sim.port)))
@@ -377,7 +389,9 @@ def test_lost_datagrams_lose_no_reading(sim: Sim, whole: Gathered, monkeypatch: 
         found = gather(BMC, Options(bmc=way.target))
     assert way.answered < 0.9 * len(way.asked)
     assert found.facts["bmc"]["sensors"] == whole.facts["bmc"]["sensors"]
-    assert [record["raw"] for record in of(found, "sel", "records")] == [record["raw"] for record in of(whole, "sel", "records")]
+    assert [record["raw"] for record in of(found, "sel", "records")] == [
+        record["raw"] for record in of(whole, "sel", "records")
+    ]
 
 
 def test_forged_and_repeated_datagrams_are_not_taken_for_answers(sim: Sim, whole: Gathered) -> None:
@@ -459,11 +473,18 @@ def test_sdrs_that_point_at_each_other_end(sim: Sim) -> None:
 
 
 def test_power_and_temperatures_of_dcmi_are_facts(sim: Sim) -> None:
-    power = b"\0\xdc" + b"".join(watts.to_bytes(2, "little") for watts in (648, 90, 3210, 500)) + bytes(4) + \
-        (60000).to_bytes(4, "little") + b"\x40"
+    power = (
+        b"\0\xdc"
+        + b"".join(watts.to_bytes(2, "little") for watts in (648, 90, 3210, 500))
+        + bytes(4)
+        + (60000).to_bytes(4, "little")
+        + b"\x40"
+    )
     answers = {
-        0x02: power, 0x03: b"\0\xdc\0\0\x01" + (5000).to_bytes(2, "little") + bytes(4) + bytes(4),
-        0x06: b"\0\xdc\x0arack12-u20", 0x10: b"\0\xdc\x01\x01\x18\x01",
+        0x02: power,
+        0x03: b"\0\xdc\0\0\x01" + (5000).to_bytes(2, "little") + bytes(4) + bytes(4),
+        0x06: b"\0\xdc\x0arack12-u20",
+        0x10: b"\0\xdc\x01\x01\x18\x01",
     }
     found = answering(sim, lambda netfn, command, _: answers.get(command) if netfn == 0x2C else None)
     assert (of(found, "dcmi", "power_w"), of(found, "dcmi", "power_average_w")) == (648, 500)
@@ -486,7 +507,9 @@ def test_a_bmc_that_answers_nonsense_costs_only_its_facts(sim: Sim) -> None:
 
 
 def test_a_sensor_that_answers_with_an_error_costs_itself(sim: Sim, whole: Gathered) -> None:
-    found = answering(sim, lambda netfn, command, data: b"\xcb" if (netfn, command, data) == (0x04, 0x2D, b"\x03") else None)
+    found = answering(
+        sim, lambda netfn, command, data: b"\xcb" if (netfn, command, data) == (0x04, 0x2D, b"\x03") else None
+    )
     reading = model.lookup(found.facts, "bmc", "sensors", "32.0.3")
     assert isinstance(reading, ReadError)
     assert (reading.code, reading.message[:10]) == (0xCB, "GPU3 Temp:")
@@ -520,7 +543,9 @@ def test_a_bmc_without_a_repository_gives_its_device_sdrs(sim: Sim, whole: Gathe
 # this machine's own
 
 
-def test_without_a_device_it_is_unavailable_and_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_device_it_is_unavailable_and_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(ipmi_session, "DEVICES", (str(tmp_path / "ipmi0"),))
     found = gather(BMC)
     item = found.item("ipmi/bmc")
@@ -535,7 +560,11 @@ def test_a_fifo_in_place_of_the_device_is_no_bmc(monkeypatch: pytest.MonkeyPatch
     started = time.monotonic()
     found = gather(BMC)
     assert time.monotonic() - started < 2
-    assert not [leaf for path, leaf in model.leaves(found.facts) if isinstance(leaf, Value) and path[1] not in {"session", "sdr"}]
+    assert not [
+        leaf
+        for path, leaf in model.leaves(found.facts)
+        if isinstance(leaf, Value) and path[1] not in {"session", "sdr"}
+    ]
     assert found.item("ipmi/bmc").status is Status.TIMEOUT
 
 
@@ -555,7 +584,9 @@ def test_the_kernels_device_gives_the_same_readings_as_the_network(sim: Sim, who
     assert found["session"]["interface"] == {"value": "kernel driver, /dev/ipmi0"}
     for part in ("sensors", "fru", "sdr"):
         assert found[part] == whole.facts["bmc"][part], part
-    assert [record["raw"] for record in found["sel"]["records"]["value"]] == [record["raw"] for record in of(whole, "sel", "records")]
+    assert [record["raw"] for record in found["sel"]["records"]["value"]] == [
+        record["raw"] for record in of(whole, "sel", "records")
+    ]
 
 
 def test_a_device_that_may_not_be_opened_is_denied(device: Path) -> None:

@@ -42,7 +42,10 @@ def test_a_sensor_whose_state_is_unavailable_is_not_ok() -> None:
     assert (reading["status"], reading["value"], reading["raw"]) == ("unavailable", None, None)
 
 
-@pytest.mark.parametrize(("bits", "status"), [(0x00, "ok"), (0x08, "nc"), (0x18, "cr"), (0x38, "nr"), (0x01, "nc"), (0x03, "cr"), (0x07, "nr")])
+@pytest.mark.parametrize(
+    ("bits", "status"),
+    [(0x00, "ok"), (0x08, "nc"), (0x18, "cr"), (0x38, "nr"), (0x01, "nc"), (0x03, "cr"), (0x07, "nr")],
+)
 def test_the_worst_threshold_that_is_passed_is_the_status(bits: int, status: str) -> None:
     assert ipmi_sensors.describe(TEMPERATURE, bytes([97, 0xC0, bits]))["status"] == status
 
@@ -105,10 +108,18 @@ def test_a_discrete_sensor_has_no_value() -> None:
         ipmi_sdr.convert(3, Factors(form=3))
 
 
-@given(st.integers(0, 255), st.builds(
-    Factors, form=st.integers(0, 3), m=st.integers(-512, 511), b=st.integers(-512, 511), b_exp=st.integers(-8, 7),
-    r_exp=st.integers(-8, 7), linearization=st.integers(0, 127),
-))
+@given(
+    st.integers(0, 255),
+    st.builds(
+        Factors,
+        form=st.integers(0, 3),
+        m=st.integers(-512, 511),
+        b=st.integers(-512, 511),
+        b_exp=st.integers(-8, 7),
+        r_exp=st.integers(-8, 7),
+        linearization=st.integers(0, 127),
+    ),
+)
 def test_conversion_ends_in_a_finite_value_or_a_reason(raw: int, factors: Factors) -> None:
     try:
         value = ipmi_sdr.convert(raw, factors)
@@ -118,14 +129,24 @@ def test_conversion_ends_in_a_finite_value_or_a_reason(raw: int, factors: Factor
 
 
 def test_factors_that_change_with_the_reading_come_from_the_answer() -> None:
-    found = ipmi_sdr.factors_from_answer(bytes([9, 0xFF, 0xC0, 0x02, 0x00, 0, 0xE1]), Factors(form=0, linearization=0x70))
+    found = ipmi_sdr.factors_from_answer(
+        bytes([9, 0xFF, 0xC0, 0x02, 0x00, 0, 0xE1]), Factors(form=0, linearization=0x70)
+    )
     assert (found.m, found.b, found.r_exp, found.b_exp, found.needs_lookup) == (-1, 2, -2, 1, False)
 
 
-@pytest.mark.parametrize(("flags", "base", "modifier", "text"), [
-    (0, 1, 0, "degrees C"), (0, 0, 0, ""), (1, 0, 0, "%"), (0x02, 17, 23, "CFM/min"), (0x04, 46, 41, "ft-lb*revolutions"),
-    (0x18, 89, 0, "correctable error per s"), (0, 200, 0, "unit 0xc8"),
-])
+@pytest.mark.parametrize(
+    ("flags", "base", "modifier", "text"),
+    [
+        (0, 1, 0, "degrees C"),
+        (0, 0, 0, ""),
+        (1, 0, 0, "%"),
+        (0x02, 17, 23, "CFM/min"),
+        (0x04, 46, 41, "ft-lb*revolutions"),
+        (0x18, 89, 0, "correctable error per s"),
+        (0, 200, 0, "unit 0xc8"),
+    ],
+)
 def test_units_come_in_words(flags: int, base: int, modifier: int, text: str) -> None:
     assert ipmi_sdr.unit_text(flags, base, modifier) == text
 
@@ -137,8 +158,11 @@ def test_sensors_that_share_a_record_are_all_there() -> None:
     body = bytearray(States(0x40, "DIMM", 0x0C, 0x20, 1, ()).sdr())
     body[18:20] = bytes([0x03, 0x81])  # three sensors, numbers from 1, entity instances count too
     found = ipmi_sdr.parse(record(2, bytes(body)))
-    assert [(one.number, one.name, one.instance) for one in found if isinstance(one, Sensor)] == \
-        [(0x40, "DIMM1", 1), (0x41, "DIMM2", 2), (0x42, "DIMM3", 3)]
+    assert [(one.number, one.name, one.instance) for one in found if isinstance(one, Sensor)] == [
+        (0x40, "DIMM1", 1),
+        (0x41, "DIMM2", 2),
+        (0x42, "DIMM3", 3),
+    ]
 
 
 def test_shared_names_can_count_in_letters() -> None:
@@ -229,7 +253,9 @@ def test_an_unspecified_time_is_no_time() -> None:
 
 
 def test_an_oem_record_with_a_time_keeps_it_and_its_data() -> None:
-    found = entry(bytes([0xC1]) + stamp("2026-11-20T07:32:00").to_bytes(4, "little") + bytes.fromhex("7c2a00") + b"GPUERR")
+    found = entry(
+        bytes([0xC1]) + stamp("2026-11-20T07:32:00").to_bytes(4, "little") + bytes.fromhex("7c2a00") + b"GPUERR"
+    )
     assert found.bmc_time is not None
     assert found.bmc_time.isoformat() == "2026-11-20T07:32:00+00:00"
     assert (found.data, found.asserted) == (b"GPUERR", None)
@@ -270,7 +296,8 @@ def test_a_record_that_is_cut_off_is_damaged_and_kept() -> None:
 
 
 LOG_BYTES = st.one_of(
-    st.binary(max_size=20), st.tuples(st.sampled_from([0x00, 0x02, 0xC0, 0xDF, 0xE0, 0xFF]), st.binary(max_size=14)),
+    st.binary(max_size=20),
+    st.tuples(st.sampled_from([0x00, 0x02, 0xC0, 0xDF, 0xE0, 0xFF]), st.binary(max_size=14)),
 )
 
 
@@ -292,7 +319,9 @@ Log = dict[int, tuple[int, bytes] | None]
 
 def log_of(ids: Sequence[int]) -> Log:
     follow = [*ids[1:], ipmi_sel.LAST]
-    log: Log = {one: (after, one.to_bytes(2, "little") + b"\x02" + bytes(13)) for one, after in zip(ids, follow, strict=True)}
+    log: Log = {
+        one: (after, one.to_bytes(2, "little") + b"\x02" + bytes(13)) for one, after in zip(ids, follow, strict=True)
+    }
     return log | {0: log[ids[0]], ipmi_sel.LAST: log[ids[-1]]}
 
 
@@ -411,7 +440,9 @@ def test_a_power_supply_tells_its_ratings() -> None:
     ratings[6:10] = (18000).to_bytes(2, "little") + (26400).to_bytes(2, "little")
     ratings[17] = 0x0A
     head = bytes([0x00, 0x82, len(ratings), -sum(ratings) & 0xFF])
-    found = ipmi_fru.decode(fru(board=("DELTA", "PSU", "SN", "PN"), records=head + bytes([-sum(head) & 0xFF]) + bytes(ratings)))
+    found = ipmi_fru.decode(
+        fru(board=("DELTA", "PSU", "SN", "PN"), records=head + bytes([-sum(head) & 0xFF]) + bytes(ratings))
+    )
     (supply,) = found["multirecord"]
     assert (supply["capacity_w"], supply["input_v"], supply["hot_swap"]) == (3000, [180.0, 264.0], True)
     assert found["problems"] == []
@@ -446,7 +477,10 @@ def test_the_inverted_bit_of_the_device_id_is_turned_round() -> None:
     updating = normal[:2] + bytes([0x82]) + normal[3:]
     assert ipmi_device.device(normal)["normal_operation"] is True
     assert ipmi_device.device(updating)["normal_operation"] is False
-    assert (ipmi_device.device(normal)["firmware"], ipmi_device.device(normal)["manufacturer"]) == ("2.45", "Supermicro")
+    assert (ipmi_device.device(normal)["firmware"], ipmi_device.device(normal)["manufacturer"]) == (
+        "2.45",
+        "Supermicro",
+    )
 
 
 def test_a_failed_self_test_names_what_failed() -> None:
@@ -469,8 +503,13 @@ def test_power_on_time_is_counted_in_the_units_of_the_bmc() -> None:
 
 
 def test_dcmi_power_and_temperatures_are_told() -> None:
-    answer = bytes([0xDC]) + b"".join(watts.to_bytes(2, "little") for watts in (648, 90, 3210, 500)) + bytes(4) + \
-        (1000).to_bytes(4, "little") + b"\x40"
+    answer = (
+        bytes([0xDC])
+        + b"".join(watts.to_bytes(2, "little") for watts in (648, 90, 3210, 500))
+        + bytes(4)
+        + (1000).to_bytes(4, "little")
+        + b"\x40"
+    )
     assert ipmi_device.dcmi_power(answer)["power_max_w"] == 3210
     assert ipmi_device.dcmi_temperatures(bytes([0xDC, 2, 2, 24, 1, 0x85, 2])) == [(1, 24), (2, -5)]
 
@@ -485,20 +524,35 @@ def test_a_log_that_overflowed_says_so() -> None:
 
 def test_nothing_that_changes_the_bmc_is_on_the_list() -> None:
     changing = {
-        (0x00, 0x02): "Chassis Control", (0x00, 0x04): "Chassis Identify", (0x00, 0x08): "Set System Boot Options",
-        (0x04, 0x26): "Set Sensor Thresholds", (0x04, 0x28): "Set Sensor Event Enable", (0x04, 0x2A): "Re-arm Sensor Events",
-        (0x06, 0x02): "Cold Reset", (0x06, 0x03): "Warm Reset", (0x06, 0x22): "Reset Watchdog Timer",
-        (0x06, 0x24): "Set Watchdog Timer", (0x06, 0x34): "Send Message", (0x06, 0x47): "Set User Password",
-        (0x06, 0x52): "Master Write-Read", (0x0A, 0x12): "Write FRU Data", (0x0A, 0x27): "Clear SDR Repository",
-        (0x0A, 0x44): "Add SEL Entry", (0x0A, 0x46): "Delete SEL Entry", (0x0A, 0x47): "Clear SEL",
-        (0x0A, 0x49): "Set SEL Time", (0x0C, 0x01): "Set LAN Configuration Parameters",
+        (0x00, 0x02): "Chassis Control",
+        (0x00, 0x04): "Chassis Identify",
+        (0x00, 0x08): "Set System Boot Options",
+        (0x04, 0x26): "Set Sensor Thresholds",
+        (0x04, 0x28): "Set Sensor Event Enable",
+        (0x04, 0x2A): "Re-arm Sensor Events",
+        (0x06, 0x02): "Cold Reset",
+        (0x06, 0x03): "Warm Reset",
+        (0x06, 0x22): "Reset Watchdog Timer",
+        (0x06, 0x24): "Set Watchdog Timer",
+        (0x06, 0x34): "Send Message",
+        (0x06, 0x47): "Set User Password",
+        (0x06, 0x52): "Master Write-Read",
+        (0x0A, 0x12): "Write FRU Data",
+        (0x0A, 0x27): "Clear SDR Repository",
+        (0x0A, 0x44): "Add SEL Entry",
+        (0x0A, 0x46): "Delete SEL Entry",
+        (0x0A, 0x47): "Clear SEL",
+        (0x0A, 0x49): "Set SEL Time",
+        (0x0C, 0x01): "Set LAN Configuration Parameters",
     }
     assert not changing.keys() & ipmi_commands.READS.keys()
 
 
 @given(st.integers(0, 0x3F) | st.sampled_from([0x04, 0x06, 0x0A, 0x2C]), st.binary(max_size=4))
 def test_whatever_is_not_on_the_list_is_not_sent(netfn: int, request: bytes) -> None:
-    known = netfn == 0x2C and request[:1] in {bytes([one]) for one in ipmi_commands.DCMI_READS} and request[1:2] == b"\xdc"
+    known = (
+        netfn == 0x2C and request[:1] in {bytes([one]) for one in ipmi_commands.DCMI_READS} and request[1:2] == b"\xdc"
+    )
     if known or (request and (netfn, request[0]) in ipmi_commands.READS):
         assert ipmi_commands.name_of(netfn, request)
     else:
@@ -526,5 +580,6 @@ def test_every_unit_and_offset_that_freeipmi_knows_is_in_the_tables() -> None:
         assert len(ipmi_names.GENERIC_EVENTS[kind]) == sum(known), hex(kind)
     units = [text.decode() for text in (ctypes.c_char_p * 93).in_dll(library, "ipmi_sensor_units") if text]
     assert len(ipmi_names.UNITS) == len(units)
-    assert [ipmi_names.UNITS.index(unit) for unit in ("degrees C", "RPM", "CFM", "mil", "ohm")] == \
-        [units.index(unit) for unit in ("degrees C", "RPM", "CFM", "mil", "ohms")]
+    assert [ipmi_names.UNITS.index(unit) for unit in ("degrees C", "RPM", "CFM", "mil", "ohm")] == [
+        units.index(unit) for unit in ("degrees C", "RPM", "CFM", "mil", "ohms")
+    ]

@@ -51,6 +51,7 @@ def error_class(leaf: Any) -> str:
 
 # ---- a GPU that is lost
 
+
 def test_a_lost_gpu_keeps_its_place_and_costs_the_others_nothing(library: Path, healthy: Collected) -> None:
     found = nvml.collect(library, LOST=1)
     changed = differences(found, healthy)
@@ -58,7 +59,11 @@ def test_a_lost_gpu_keeps_its_place_and_costs_the_others_nothing(library: Path, 
     gpu_1 = dict(leaves(found.facts["devices"]["1"]))
     for query in nvml_table.DEVICE:
         for part in gpu_readings_page.parts(query):
-            assert gpu_1[part.fact]["error"] == {"class": "NVMLError_GpuIsLost", "code": 15, "message": "GPU is lost"}, part.fact
+            assert gpu_1[part.fact]["error"] == {
+                "class": "NVMLError_GpuIsLost",
+                "code": 15,
+                "message": "GPU is lost",
+            }, part.fact
     for field in (field for fields in nvml_fields.DEVICE.values() for field in fields):
         assert error_class(gpu_1[field.fact]) == "NVMLError_GpuIsLost"
     assert not [path for path, leaf in gpu_1.items() if "value" in leaf]
@@ -72,7 +77,9 @@ def test_a_gpu_without_a_handle_is_named_with_its_error(library: Path, healthy: 
 
 
 @pytest.mark.parametrize("calls", [0, 1, 7, 60, 120])
-def test_a_gpu_that_falls_off_in_the_middle_keeps_what_was_read_before(library: Path, healthy: Collected, calls: int) -> None:
+def test_a_gpu_that_falls_off_in_the_middle_keeps_what_was_read_before(
+    library: Path, healthy: Collected, calls: int
+) -> None:
     found = nvml.collect(library, LOST_AFTER=f"1:{calls}")
     before = dict(leaves(healthy.facts["devices"]["1"]))
     seen = [leaf == before.get(path) for path, leaf in leaves(found.facts["devices"]["1"]) if "/nvlink" not in path]
@@ -105,9 +112,12 @@ def test_the_addresses_of_two_lost_gpus_are_not_guessed() -> None:
 
 # ---- a driver that does not answer
 
+
 def test_a_call_that_never_returns_costs_its_reading_only(library: Path, healthy: Collected) -> None:
     found = nvml.collect(library, HANG="nvmlDeviceGetPowerUsage:1", options=SHORT)
-    assert {path: error_class(leaf) for path, leaf in differences(found, healthy).items()} == {"devices/1/power_w": "Timeout"}
+    assert {path: error_class(leaf) for path, leaf in differences(found, healthy).items()} == {
+        "devices/1/power_w": "Timeout"
+    }
     assert not differences(healthy, found).keys() - {"devices/1/power_w"}
     assert found.items["gpu/nvidia-smi-q.xml"]["status"] == "skipped"
     assert found.statuses == {"gpu": "timeout"}
@@ -143,7 +153,11 @@ def test_a_gpu_that_hangs_the_driver_again_and_again_is_given_up_and_the_others_
     for index in ("1", "2"):
         assert found.facts["devices"][index] == healthy.facts["devices"][index]
     dead = dict(leaves(found.facts["devices"]["0"]))
-    assert [path for path, leaf in dead.items() if "error" in leaf and error_class(leaf) == "Timeout"] == ["serial", "module_id", "gsp/version"]
+    assert [path for path, leaf in dead.items() if "error" in leaf and error_class(leaf) == "Timeout"] == [
+        "serial",
+        "module_id",
+        "gsp/version",
+    ]
     assert dead["rest"] == {"not_collected": "3 readings of this GPU never returned: the rest was not asked"}
     assert dead["name"] == {"value": "NVIDIA H100 80GB HBM3"}
     assert fact(found.facts, "pci/0000:1b:00.0/nvml_index") == {"value": 0}
@@ -153,8 +167,12 @@ def test_a_gpu_that_hangs_the_driver_again_and_again_is_given_up_and_the_others_
 def test_gpus_that_hang_the_driver_are_read_after_those_that_answer(library: Path) -> None:
     healthy = nvml.collect(library, COUNT=4)
     names = ("Serial", "ModuleId", "GspFirmwareVersion")
-    found = nvml.collect(library, COUNT=4, HANG=" ".join(f"nvmlDeviceGet{name}:{index}" for index in (0, 1) for name in names),
-                         options=SHORT)
+    found = nvml.collect(
+        library,
+        COUNT=4,
+        HANG=" ".join(f"nvmlDeviceGet{name}:{index}" for index in (0, 1) for name in names),
+        options=SHORT,
+    )
     for index in ("2", "3"):
         assert found.facts["devices"][index] == healthy.facts["devices"][index]
 
@@ -176,13 +194,18 @@ def test_a_driver_that_hangs_at_the_start_is_a_fact_and_no_tool_is_run_into_it(l
 
 def test_a_library_that_crashes_the_process_costs_one_reading(library: Path, healthy: Collected) -> None:
     found = nvml.collect(library, CRASH="nvmlDeviceGetSerial:0")
-    assert {path: error_class(leaf) for path, leaf in differences(found, healthy).items()} == {"devices/0/serial": "ProcessDied"}
+    assert {path: error_class(leaf) for path, leaf in differences(found, healthy).items()} == {
+        "devices/0/serial": "ProcessDied"
+    }
 
 
 # ---- no driver
 
+
 def test_without_the_library_the_start_is_an_error_and_the_files_are_read(tmp_path: Path) -> None:
-    (tmp_path / "libnvidia-ml.so.1").write_text("not a library\n")  # found first: whatever this machine has is not asked
+    (tmp_path / "libnvidia-ml.so.1").write_text(
+        "not a library\n"
+    )  # found first: whatever this machine has is not asked
     found = nvml.collect(tmp_path)
     assert error_class(fact(found.facts, "system/nvml")) == "NVMLError_LibraryNotFound"
     assert "nvml_without_gpus" not in found.facts["system"]
@@ -193,7 +216,11 @@ def test_without_the_library_the_start_is_an_error_and_the_files_are_read(tmp_pa
 def test_without_the_driver_both_starts_are_errors(library: Path) -> None:
     found = nvml.collect(library, INIT=9, INIT_NO_GPUS=9)
     for name in ("nvml", "nvml_without_gpus"):
-        assert fact(found.facts, f"system/{name}")["error"] == {"class": "NVMLError_DriverNotLoaded", "code": 9, "message": "Driver Not Loaded"}
+        assert fact(found.facts, f"system/{name}")["error"] == {
+            "class": "NVMLError_DriverNotLoaded",
+            "code": 9,
+            "message": "Driver Not Loaded",
+        }
 
 
 def test_a_mismatch_of_library_and_driver_still_tells_the_versions(library: Path) -> None:
@@ -227,6 +254,7 @@ GPU Excluded:\t No
 @pytest.fixture
 def box(tmp_path: Path) -> Path:
     """Make the files of a box: a good GPU, one that fell off the bus, an NVSwitch, a network card, a BMC's VGA."""
+
     def device(address: str, port: str, files: Mapping[str, str], config: bytes) -> None:
         real = tmp_path / "sys/devices/pci0000:00" / port / address
         real.mkdir(parents=True)
@@ -237,21 +265,56 @@ def box(tmp_path: Path) -> Path:
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(f"../../../devices/pci0000:00/{port}/{address}")
 
-    gpu_files = {"vendor": "0x10de", "device": "0x2330", "class": "0x030200", "current_link_speed": "32.0 GT/s PCIe",
-                 "current_link_width": "16", "max_link_width": "16", "numa_node": "0", "aer_dev_correctable": "RxErr 3\nBadTLP 1\nTOTAL_ERR_COR 4"}
+    gpu_files = {
+        "vendor": "0x10de",
+        "device": "0x2330",
+        "class": "0x030200",
+        "current_link_speed": "32.0 GT/s PCIe",
+        "current_link_width": "16",
+        "max_link_width": "16",
+        "numa_node": "0",
+        "aer_dev_correctable": "RxErr 3\nBadTLP 1\nTOTAL_ERR_COR 4",
+    }
     device("0000:1b:00.0", "0000:00:01.0", gpu_files, b"\xde\x10\x30\x23" + bytes(60))
-    device("0000:3b:00.0", "0000:00:02.0", gpu_files | {"current_link_width": "63", "current_link_speed": "Unknown"}, b"\xff" * 64)
-    device("0000:05:00.0", "0000:00:03.0", {"vendor": "0x10de", "device": "0x22a3", "class": "0x068000"}, b"\xde\x10\xa3\x22")
-    device("0000:06:00.0", "0000:00:04.0", {"vendor": "0x15b3", "device": "0x1021", "class": "0x020700"}, b"\xb3\x15\x21\x10")
-    device("0000:07:00.0", "0000:00:05.0", {"vendor": "0x1a03", "device": "0x2000", "class": "0x030000"}, b"\x03\x1a\x00\x20")
+    device(
+        "0000:3b:00.0",
+        "0000:00:02.0",
+        gpu_files | {"current_link_width": "63", "current_link_speed": "Unknown"},
+        b"\xff" * 64,
+    )
+    device(
+        "0000:05:00.0",
+        "0000:00:03.0",
+        {"vendor": "0x10de", "device": "0x22a3", "class": "0x068000"},
+        b"\xde\x10\xa3\x22",
+    )
+    device(
+        "0000:06:00.0",
+        "0000:00:04.0",
+        {"vendor": "0x15b3", "device": "0x1021", "class": "0x020700"},
+        b"\xb3\x15\x21\x10",
+    )
+    device(
+        "0000:07:00.0",
+        "0000:00:05.0",
+        {"vendor": "0x1a03", "device": "0x2000", "class": "0x030000"},
+        b"\x03\x1a\x00\x20",
+    )
     driver = tmp_path / "sys/bus/pci/drivers/nvidia"
     driver.mkdir(parents=True)
-    (tmp_path / "sys/devices/pci0000:00/0000:00:01.0/0000:1b:00.0/driver").symlink_to("../../../../bus/pci/drivers/nvidia")
-    for address, text in (("0000:1b:00.0", INFORMATION), ("0000:3b:00.0", INFORMATION.replace("96.00.99.00.01", "??.??.??.??.??"))):
+    (tmp_path / "sys/devices/pci0000:00/0000:00:01.0/0000:1b:00.0/driver").symlink_to(
+        "../../../../bus/pci/drivers/nvidia"
+    )
+    for address, text in (
+        ("0000:1b:00.0", INFORMATION),
+        ("0000:3b:00.0", INFORMATION.replace("96.00.99.00.01", "??.??.??.??.??")),
+    ):
         folder = tmp_path / "proc/driver/nvidia/gpus" / address
         folder.mkdir(parents=True)
         (folder / "information").write_text(text)
-    (tmp_path / "proc/driver/nvidia/version").write_text("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.105.08\n")
+    (tmp_path / "proc/driver/nvidia/version").write_text(
+        "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.105.08\n"
+    )
     (tmp_path / "sys/module/nvidia").mkdir(parents=True)
     (tmp_path / "sys/module/nvidia/version").write_text("580.105.08\n")
     libraries = tmp_path / "usr/lib/x86_64-linux-gnu"
@@ -312,6 +375,7 @@ def test_a_configuration_space_that_cannot_be_read_says_nothing_of_the_bus() -> 
 
 
 # ---- tools
+
 
 def program(folder: Path, name: str, text: str) -> None:
     path = folder / name

@@ -21,9 +21,16 @@ from tests.parts import nvml
 from tests.parts.nvml import Collected, fact
 
 OLD_DRIVER = (  # functions that a driver of the 470 series does not have
-    "nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetSupportedClocksEventReasons", "nvmlDeviceGetTemperatureV",
-    "nvmlDeviceGetMarginTemperature", "nvmlDeviceGetMemoryInfo_v2", "nvmlDeviceGetComputeRunningProcesses_v3",
-    "nvmlDeviceGetRetiredPages_v2", "nvmlDeviceGetGpuFabricInfoV", "nvmlDeviceGetUnrepairableMemoryFlag_v1", "nvmlSystemGetDriverBranch",
+    "nvmlDeviceGetCurrentClocksEventReasons",
+    "nvmlDeviceGetSupportedClocksEventReasons",
+    "nvmlDeviceGetTemperatureV",
+    "nvmlDeviceGetMarginTemperature",
+    "nvmlDeviceGetMemoryInfo_v2",
+    "nvmlDeviceGetComputeRunningProcesses_v3",
+    "nvmlDeviceGetRetiredPages_v2",
+    "nvmlDeviceGetGpuFabricInfoV",
+    "nvmlDeviceGetUnrepairableMemoryFlag_v1",
+    "nvmlSystemGetDriverBranch",
 )
 
 
@@ -62,6 +69,7 @@ def error_class(leaf: Any) -> str:
 
 # ---- against nvidia-smi
 
+
 def smi_element(text: str) -> Any:
     """Return what an element of `nvidia-smi -q -x` says, in the units that bilbs uses."""
     number, _, unit = text.partition(" ")
@@ -80,9 +88,13 @@ def smi_element(text: str) -> Any:
 
 
 SAME_IN_OTHER_WORDS = {
-    "pci_bus_id": lambda shown: shown[4:].lower(), "pci_device_id": lambda shown: f"0x{shown.lower()}",
-    "pci_subsystem_id": lambda shown: f"0x{shown.lower()}", "fields/recovery_action": str.lower,
-    "fabric/state": str.lower, "fabric/status": str.lower, "fabric/health_summary": str.lower,
+    "pci_bus_id": lambda shown: shown[4:].lower(),
+    "pci_device_id": lambda shown: f"0x{shown.lower()}",
+    "pci_subsystem_id": lambda shown: f"0x{shown.lower()}",
+    "fields/recovery_action": str.lower,
+    "fabric/state": str.lower,
+    "fabric/status": str.lower,
+    "fabric/health_summary": str.lower,
 }
 
 
@@ -117,6 +129,7 @@ def test_each_reading_says_what_nvidia_smi_shows_for_the_same_gpu(healthy: Colle
 
 # ---- against the table of the library
 
+
 def test_the_library_answers_every_reading_of_the_tables(healthy: Collected) -> None:
     def facts_of(queries: tuple[Query, ...]) -> set[str]:
         return {part.fact for query in queries for part in gpu_readings_page.parts(query)}
@@ -125,11 +138,16 @@ def test_the_library_answers_every_reading_of_the_tables(healthy: Collected) -> 
     fields = {field.fact for fields in nvml_fields.DEVICE.values() for field in fields}
     assert facts_of(nvml_table.DEVICE) | fields <= found
     assert {f"fans/1/{name}" for name in facts_of(nvml_table.FAN)} <= found
-    links = facts_of((nvml_table.LINK_STATE, *nvml_table.LINK)) | {field.fact for field in nvml_fields.LINK + nvml_fields.LINK5}
+    links = facts_of((nvml_table.LINK_STATE, *nvml_table.LINK)) | {
+        field.fact for field in nvml_fields.LINK + nvml_fields.LINK5
+    }
     assert {f"nvlink/2/{name}" for name in links} <= found
 
 
-ALL_FIELDS = [field for fields in nvml_fields.DEVICE.values() for field in fields] + [*nvml_fields.LINK, *nvml_fields.LINK5]
+ALL_FIELDS = [field for fields in nvml_fields.DEVICE.values() for field in fields] + [
+    *nvml_fields.LINK,
+    *nvml_fields.LINK5,
+]
 
 
 @pytest.mark.parametrize("field", ALL_FIELDS, ids=lambda field: f"{field.number}-{field.scope}")
@@ -144,7 +162,12 @@ def test_each_field_value_arrives_under_its_own_name(healthy: Collected) -> None
     for field in ALL_FIELDS:
         of_link = field in nvml_fields.LINK + nvml_fields.LINK5
         keys = (f"{field.number},{2 if of_link else field.scope}", str(field.number))
-        row = next(row for key in keys for gpu_index in ("1", "*") if (row := rows.get((f"nvmlDeviceGetFieldValues:{key}", gpu_index))))
+        row = next(
+            row
+            for key in keys
+            for gpu_index in ("1", "*")
+            if (row := rows.get((f"nvmlDeviceGetFieldValues:{key}", gpu_index)))
+        )
         leaf = fact(gpu, f"nvlink/2/{field.fact}" if of_link else field.fact)
         raw = int(row[2], 0)
         if field.fact.endswith("_w"):
@@ -160,32 +183,82 @@ def test_each_field_value_arrives_under_its_own_name(healthy: Collected) -> None
 
 
 EXPECTED = {  # GPU 1, in words of the field
-    "name": "NVIDIA H100 80GB HBM3", "uuid": "GPU-6f2b1c01-5a60-459e-b48d-d6b7466901e4", "serial": "1652324001311",
-    "pci_bus_id": "0000:3b:00.0", "compute_capability": "9.0", "architecture": "Hopper", "minor_number": 1,
-    "platform/chassis_serial": "1820000000001", "platform/slot": 25, "platform/tray": 15, "platform/host_id": 1,
-    "platform/peer_type": "switch connected", "platform/module_id": 2, "platform/gpu_fabric_guid": "0x000102030405060708090a0b0c0d0e0f",
-    "ecc/volatile/corrected": 11, "ecc/volatile/uncorrected": 0, "ecc/aggregate/corrected": 1288, "ecc/aggregate/uncorrected": 2,
-    "ecc/aggregate/sram/uncorrected": 1, "ecc_mode_default": True,
+    "name": "NVIDIA H100 80GB HBM3",
+    "uuid": "GPU-6f2b1c01-5a60-459e-b48d-d6b7466901e4",
+    "serial": "1652324001311",
+    "pci_bus_id": "0000:3b:00.0",
+    "compute_capability": "9.0",
+    "architecture": "Hopper",
+    "minor_number": 1,
+    "platform/chassis_serial": "1820000000001",
+    "platform/slot": 25,
+    "platform/tray": 15,
+    "platform/host_id": 1,
+    "platform/peer_type": "switch connected",
+    "platform/module_id": 2,
+    "platform/gpu_fabric_guid": "0x000102030405060708090a0b0c0d0e0f",
+    "ecc/volatile/corrected": 11,
+    "ecc/volatile/uncorrected": 0,
+    "ecc/aggregate/corrected": 1288,
+    "ecc/aggregate/uncorrected": 2,
+    "ecc/aggregate/sram/uncorrected": 1,
+    "ecc_mode_default": True,
     "ecc/sram_unique_uncorrected": [
         {"unit": 5, "location": 1, "sublocation": 2, "extlocation": 3, "address": 4096, "parity": True, "count": 9},
-        {"unit": 6, "location": 1, "sublocation": 2, "extlocation": 3, "address": 8192, "parity": False, "count": 1}],
-    "retired_pages/double_bit": [{"address": "0x1f000", "retired_at_s": 1755700000}, {"address": "0x2f000", "retired_at_s": None}],
+        {"unit": 6, "location": 1, "sublocation": 2, "extlocation": 3, "address": 8192, "parity": False, "count": 1},
+    ],
+    "retired_pages/double_bit": [
+        {"address": "0x1f000", "retired_at_s": 1755700000},
+        {"address": "0x2f000", "retired_at_s": None},
+    ],
     "retired_pages/pending": True,
-    "remapped_rows/correctable": 2, "remapped_rows/uncorrectable": 1, "remapped_rows/pending": True, "remapped_rows/failure": False,
+    "remapped_rows/correctable": 2,
+    "remapped_rows/uncorrectable": 1,
+    "remapped_rows/pending": True,
+    "remapped_rows/failure": False,
     "bank_remapper/groups_without_spare": 3,
-    "clocks_event_reasons": ["hw_slowdown", "hw_thermal_slowdown"], "clocks_event_reasons_mask": "0x48",
-    "violations/power_ns": 7015662857000, "violations/power_since_us": 1755702000000000, "energy_j": 98765432.1, "power_source": "AC",
-    "temperature_thresholds/memory_max_c": 97, "inforom/bbx_run_s": 31536000, "inforom/checksum": "0x7d3a1f20", "gsp/enabled": True,
-    "fans/count": 2, "fans/0/speed_percent": 45, "fans/1/speed_percent": 46, "fans/0/speed_rpm": 2100, "fans/1/speed_rpm": 2150,
-    "nvlink_count": 3, "nvlink/0/state": "active", "nvlink/0/version": "4.0", "nvlink/0/remote_type": "switch",
-    "nvlink/0/remote_pci_bus_id": "0000:05:00.0", "nvlink/1/errors/replay": 3, "nvlink/1/errors/crc_data": 17,
-    "nvlink/2/state": "inactive", "nvlink/2/version": "5.0", "nvlink/2/errors/recovery": 62, "nvlink/2/errors/crc_flit": 63,
-    "nvlink/2/ber/effective": 1.5e-253, "nvlink/2/ber/symbol": 3e-12,
-    "fabric/health": {"degraded_bandwidth": "false", "route_recovery": "false", "route_unhealthy": "false",
-                      "access_timeout_recovery": "false", "incorrect_configuration": "insufficient nvlinks", "partition_assigned": "true"},
-    "processes/compute": [{"pid": 4242, "used_bytes": 73400320},
-                          {"pid": 4243, "used_bytes": None, "gpu_instance": 1, "compute_instance": 0}],
-    "processes/graphics": [], "processes/mps": [{"pid": 4343, "used_bytes": 1024}],
+    "clocks_event_reasons": ["hw_slowdown", "hw_thermal_slowdown"],
+    "clocks_event_reasons_mask": "0x48",
+    "violations/power_ns": 7015662857000,
+    "violations/power_since_us": 1755702000000000,
+    "energy_j": 98765432.1,
+    "power_source": "AC",
+    "temperature_thresholds/memory_max_c": 97,
+    "inforom/bbx_run_s": 31536000,
+    "inforom/checksum": "0x7d3a1f20",
+    "gsp/enabled": True,
+    "fans/count": 2,
+    "fans/0/speed_percent": 45,
+    "fans/1/speed_percent": 46,
+    "fans/0/speed_rpm": 2100,
+    "fans/1/speed_rpm": 2150,
+    "nvlink_count": 3,
+    "nvlink/0/state": "active",
+    "nvlink/0/version": "4.0",
+    "nvlink/0/remote_type": "switch",
+    "nvlink/0/remote_pci_bus_id": "0000:05:00.0",
+    "nvlink/1/errors/replay": 3,
+    "nvlink/1/errors/crc_data": 17,
+    "nvlink/2/state": "inactive",
+    "nvlink/2/version": "5.0",
+    "nvlink/2/errors/recovery": 62,
+    "nvlink/2/errors/crc_flit": 63,
+    "nvlink/2/ber/effective": 1.5e-253,
+    "nvlink/2/ber/symbol": 3e-12,
+    "fabric/health": {
+        "degraded_bandwidth": "false",
+        "route_recovery": "false",
+        "route_unhealthy": "false",
+        "access_timeout_recovery": "false",
+        "incorrect_configuration": "insufficient nvlinks",
+        "partition_assigned": "true",
+    },
+    "processes/compute": [
+        {"pid": 4242, "used_bytes": 73400320},
+        {"pid": 4243, "used_bytes": None, "gpu_instance": 1, "compute_instance": 0},
+    ],
+    "processes/graphics": [],
+    "processes/mps": [{"pid": 4343, "used_bytes": 1024}],
     "cper": [{"severity": "fatal", "sections": 2, "bytes_hex": "43504552 0101ffff ffff0200 01000000 00000000"}],
 }
 
@@ -214,7 +287,10 @@ def test_the_domain_of_a_gpu_behind_a_volume_management_device_survives(library:
 def test_a_corrupt_inforom_is_an_error_and_a_good_one_a_value(healthy: Collected) -> None:
     assert fact(healthy.facts, "devices/0/inforom/valid") == {"value": True}
     assert fact(healthy.facts, "devices/1/inforom/valid")["error"] == {
-        "class": "NVMLError_CorruptedInforom", "code": 14, "message": "Corrupted infoROM"}
+        "class": "NVMLError_CorruptedInforom",
+        "code": 14,
+        "message": "Corrupted infoROM",
+    }
 
 
 def test_counters_of_nvlink_5_are_not_asked_of_an_older_link(healthy: Collected) -> None:
@@ -246,9 +322,13 @@ IMPOSSIBLE = {
 }
 LIES = (
     *IMPOSSIBLE.values(),
-    "nvmlDeviceGetFieldValues:230 0 3", "nvmlDeviceGetFieldValues:230 1 999", "nvmlDeviceGetFieldValues:230 2 0 1 9",
-    "nvmlDeviceGetArchitecture 1 0 77", "nvmlDeviceGetCurrentClocksEventReasons 1 0 0x10001",
-    'nvmlDeviceGetName 0 0 "H100 \x1b]0;owned\x07"', 'nvmlDeviceGetName 1 0 "H\udcff\udcfe100"',
+    "nvmlDeviceGetFieldValues:230 0 3",
+    "nvmlDeviceGetFieldValues:230 1 999",
+    "nvmlDeviceGetFieldValues:230 2 0 1 9",
+    "nvmlDeviceGetArchitecture 1 0 77",
+    "nvmlDeviceGetCurrentClocksEventReasons 1 0 0x10001",
+    'nvmlDeviceGetName 0 0 "H100 \x1b]0;owned\x07"',
+    'nvmlDeviceGetName 1 0 "H\udcff\udcfe100"',
 )
 
 
@@ -270,7 +350,10 @@ def test_an_impossible_value_costs_its_reading_only(lying: Collected) -> None:
 def test_an_unsupported_recovery_action_is_an_error_and_not_none(lying: Collected) -> None:
     assert error_class(fact(lying.facts, "devices/0/fields/recovery_action")) == "NVMLError_NotSupported"
     assert fact(lying.facts, "devices/1/fields/recovery_action")["error"] == {
-        "class": "NVMLError_Unknown", "code": 999, "message": "Unknown Error"}
+        "class": "NVMLError_Unknown",
+        "code": 999,
+        "message": "Unknown Error",
+    }
 
 
 def test_an_enumeration_that_is_newer_than_bilbs_keeps_its_number(lying: Collected) -> None:
@@ -298,18 +381,34 @@ def test_a_count_of_gpus_is_believed_only_within_reason(library: Path, count: in
 
 # ---- older drivers and other cards
 
+
 def test_an_older_driver_is_asked_by_its_older_functions(healthy: Collected, tmp_path: Path) -> None:
     old = nvml.collect(nvml.build(tmp_path / "old", without=OLD_DRIVER))
     now, before = values(healthy.facts["devices"]["1"]), values(old.facts["devices"]["1"])
-    changed = {"memory/reserved_bytes", "memory/used_bytes", "retired_pages/double_bit", "retired_pages/single_bit",
-               "fabric/health", "fabric/health_mask", "fabric/health_summary"}
-    missing = {"temperature_margin_c", "unrepairable_memory", "clocks_event_reasons_supported", "clocks_event_reasons_supported_mask"}
+    changed = {
+        "memory/reserved_bytes",
+        "memory/used_bytes",
+        "retired_pages/double_bit",
+        "retired_pages/single_bit",
+        "fabric/health",
+        "fabric/health_mask",
+        "fabric/health_summary",
+    }
+    missing = {
+        "temperature_margin_c",
+        "unrepairable_memory",
+        "clocks_event_reasons_supported",
+        "clocks_event_reasons_supported_mask",
+    }
     assert {path for path in now if now[path] != before.get(path)} == changed | missing
     assert all(path not in before for path in missing)
     for path in ("temperature_margin_c", "unrepairable_memory"):
         assert error_class(fact(old.facts["devices"]["1"], path)) == "NVMLError_FunctionNotFound"
     assert before["memory/reserved_bytes"] is None
-    assert before["retired_pages/double_bit"] == [{"address": "0x1f000", "retired_at_s": None}, {"address": "0x2f000", "retired_at_s": None}]
+    assert before["retired_pages/double_bit"] == [
+        {"address": "0x1f000", "retired_at_s": None},
+        {"address": "0x2f000", "retired_at_s": None},
+    ]
     assert error_class(fact(old.facts, "system/driver_branch")) == "NVMLError_FunctionNotFound"
 
 
@@ -319,7 +418,9 @@ def test_a_driver_that_knows_the_second_fabric_structure_is_asked_for_it(library
     assert fact(found.facts, "devices/0/fabric/health_summary") == {"value": None}
 
 
-def test_a_library_without_field_values_leaves_errors_and_every_other_reading(healthy: Collected, tmp_path: Path) -> None:
+def test_a_library_without_field_values_leaves_errors_and_every_other_reading(
+    healthy: Collected, tmp_path: Path
+) -> None:
     found = nvml.collect(nvml.build(tmp_path / "fieldless", without=["nvmlDeviceGetFieldValues"]))
     assert error_class(fact(found.facts, "devices/0/fields/recovery_action")) == "NVMLError_FunctionNotFound"
     gpu = values(found.facts["devices"]["0"])
@@ -339,7 +440,9 @@ def test_a_card_without_nvlink_says_so_once(library: Path, tmp_path: Path) -> No
 
 
 def test_one_link_that_is_not_supported_does_not_end_the_links(library: Path, tmp_path: Path) -> None:
-    found = nvml.collect(library, table=table_with(tmp_path, "nvmlDeviceGetNvLinkState:0 0 3", "nvmlDeviceGetFieldValues:91 0 3"))
+    found = nvml.collect(
+        library, table=table_with(tmp_path, "nvmlDeviceGetNvLinkState:0 0 3", "nvmlDeviceGetFieldValues:91 0 3")
+    )
     assert error_class(fact(found.facts, "devices/0/nvlink/0/state")) == "NVMLError_NotSupported"
     assert fact(found.facts, "devices/0/nvlink/1/state") == {"value": "active"}
     assert fact(found.facts, "devices/0/nvlink/0/version") is None
@@ -352,7 +455,16 @@ def test_the_examples_in_the_docstrings_are_true(module: ModuleType) -> None:
 
 
 def test_no_reading_changes_the_state_of_a_gpu() -> None:
-    calls = {query.call for query in (*nvml_table.DEVICE, *nvml_table.FAN, nvml_table.FAN_COUNT, nvml_table.LINK_STATE, *nvml_table.LINK)}
+    calls = {
+        query.call
+        for query in (
+            *nvml_table.DEVICE,
+            *nvml_table.FAN,
+            nvml_table.FAN_COUNT,
+            nvml_table.LINK_STATE,
+            *nvml_table.LINK,
+        )
+    }
     assert {call for call in calls if not call.startswith("Get")} == {"ValidateInforom"}
 
 

@@ -115,7 +115,9 @@ def test_the_ring_buffer_and_the_journal_of_the_living_are_left_out_on_a_dead_sy
 
 
 def test_taint_modules_and_settings_are_facts(fallen: Gathered) -> None:
-    assert model.lookup(fallen.facts, "kernel", "taint_reasons") == Value(["proprietary module", "warning", "out-of-tree module"])
+    assert model.lookup(fallen.facts, "kernel", "taint_reasons") == Value(
+        ["proprietary module", "warning", "out-of-tree module"]
+    )
     assert model.lookup(fallen.facts, "kernel", "modules", "nvidia", "version") == Value("570.86.15")
     assert "ext4" not in model.branch(fallen.facts, "kernel", "modules"), "of no interest here"
     assert model.lookup(fallen.facts, "kernel", "settings", "kernel", "hung_task_timeout_secs") == Value(120)
@@ -135,7 +137,9 @@ def test_a_taint_bit_of_a_newer_kernel_is_named_by_its_number() -> None:
     assert kernel.taint_reasons(1 << 40) == ["bit 40"]
 
 
-def test_pipes_sockets_loops_and_folders_among_the_logs_are_stepped_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pipes_sockets_loops_and_folders_among_the_logs_are_stepped_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = copied(tmp_path)
     logs = root / "var/log"
     os.mkfifo(logs / "kern.log.fifo")
@@ -150,7 +154,9 @@ def test_pipes_sockets_loops_and_folders_among_the_logs_are_stepped_over(tmp_pat
     assert time.monotonic() - began < 5
     for name in ("kern.log.fifo", "syslog.loop", "syslog.d", "syslog.socket"):
         assert got.item(f"kernel/var/log/{name}").status is Status.SKIPPED, name
-    assert got.members["kernel/var/log/messages"] == b"gpu07\n", "a link leads inside the mounted system, not to this one"
+    assert got.members["kernel/var/log/messages"] == b"gpu07\n", (
+        "a link leads inside the mounted system, not to this one"
+    )
     assert b"Xid" in got.members["kernel/var/log/kern.log"]
 
 
@@ -159,13 +165,18 @@ def test_logs_in_any_encoding_keep_their_bytes(tmp_path: Path) -> None:
     odd = "Nov 20 gpu07 kernel: caf\N{LATIN SMALL LETTER E WITH ACUTE}\n"
     write(root, "/var/log/messages", odd.encode("latin-1") + b"\0\0\x1b[31mred\n" + odd.encode())
     assert gather(KERNEL, dead(root)).members["kernel/var/log/messages"] == (
-        odd.encode("latin-1") + b"\0\0\x1b[31mred\n" + odd.encode())
+        odd.encode("latin-1") + b"\0\0\x1b[31mred\n" + odd.encode()
+    )
 
 
 def test_a_rotated_log_whose_compression_is_a_lie_is_still_text(tmp_path: Path) -> None:
     root = copied(tmp_path)
     write(root, "/var/log/kern.log.3.gz", "plain after all: NVRM: Xid (PCI:0000:18:00): 48\n")
-    write(root, "/var/log/kern.log.4.gz", gzip.compress(b"".join(b"line %d\n" % number for number in range(200_000)))[:-60])
+    write(
+        root,
+        "/var/log/kern.log.4.gz",
+        gzip.compress(b"".join(b"line %d\n" % number for number in range(200_000)))[:-60],
+    )
     got = gather(KERNEL, dead(root))
     assert b"Xid (PCI:0000:18:00): 48" in got.members["kernel/var/log/kern.log.3.gz"]
     assert got.members["kernel/var/log/kern.log.4.gz"].startswith(b"line 0\nline 1\n")
@@ -187,7 +198,9 @@ def test_in_a_hurry_only_the_newest_log_of_each_kind_is_read() -> None:
     assert "kernel/var/log/kern.log.1" not in got.members
 
 
-def test_the_journal_of_this_and_the_previous_boot_is_asked_for_as_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_journal_of_this_and_the_previous_boot_is_asked_for_as_json(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     heard = program(monkeypatch, tmp_path / "bin", "journalctl", JOURNAL)
     since = datetime(2026, 11, 19, tzinfo=UTC)
     got = gather(KERNEL, Options(root=True, since=since, max_file_bytes=1 << 20))
@@ -200,14 +213,18 @@ def test_the_journal_of_this_and_the_previous_boot_is_asked_for_as_json(monkeypa
     assert all(call[call.index("-n") + 1] == "2048" for call in asked), "the newest entries, within the cap of a file"
 
 
-def test_in_a_hurry_only_this_boot_is_asked_for_and_fewer_entries(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_in_a_hurry_only_this_boot_is_asked_for_and_fewer_entries(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     heard = program(monkeypatch, tmp_path / "bin", "journalctl", JOURNAL)
     gather(KERNEL, Options(root=True, profile=Profile.TRIAGE))
     asked = [call for call in calls(heard) if "-k" in call]
     assert [(call[call.index("-b") + 1], call[call.index("-n") + 1]) for call in asked] == [("0", "5000")]
 
 
-def test_a_boot_that_the_journal_does_not_have_is_unavailable_not_empty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_boot_that_the_journal_does_not_have_is_unavailable_not_empty(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     program(monkeypatch, tmp_path / "bin", "journalctl", """echo '[{"index":0,"boot_id":"bb"}]'""")
     got = gather(KERNEL, Options(root=True))
     assert got.item("kernel/journal-this-boot.jsonl").status is Status.OK
@@ -216,14 +233,17 @@ def test_a_boot_that_the_journal_does_not_have_is_unavailable_not_empty(monkeypa
 
 @pytest.mark.parametrize(("root", "status"), [(True, Status.UNAVAILABLE), (False, Status.DENIED)])
 def test_an_empty_journal_is_unavailable_to_root_and_denied_to_others(
-        monkeypatch: pytest.MonkeyPatch, tmp_path: Path, root: bool, status: Status) -> None:
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, root: bool, status: Status
+) -> None:
     program(monkeypatch, tmp_path / "bin", "journalctl", "exit 0")
     got = gather(KERNEL, Options(root=root))
     assert got.item("kernel/journal-this-boot.jsonl").status is status
     assert isinstance(model.lookup(got.facts, "kernel", "journal", "boots"), NotCollected)
 
 
-def test_a_journal_that_hangs_is_asked_again_for_nothing_and_the_files_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_journal_that_hangs_is_asked_again_for_nothing_and_the_files_are_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     program(monkeypatch, tmp_path / "bin", "journalctl", JOURNAL)
     done = frozenset({"kernel/journal-boots.txt", "kernel/journal-this-boot.jsonl"})
     got = gather(KERNEL, Options(root=True), skip=done)

@@ -63,7 +63,9 @@ def test_a_dead_infiniband_port_is_told_with_its_counters(fallen: Gathered) -> N
 
 def test_the_speed_of_a_link_that_is_down_is_not_the_one_it_had(fallen: Gathered) -> None:
     assert fact(fallen, "interfaces", "ibp24s0", "operstate") == Value("down")
-    assert fact(fallen, "interfaces", "ibp24s0", "speed_mbps") == NotCollected("the link is down"), "the file says 10000"
+    assert fact(fallen, "interfaces", "ibp24s0", "speed_mbps") == NotCollected("the link is down"), (
+        "the file says 10000"
+    )
 
 
 def test_a_speed_that_the_driver_does_not_know_is_not_minus_one(fallen: Gathered) -> None:
@@ -144,7 +146,8 @@ def test_thousands_of_container_interfaces_do_not_crowd_out_the_real_ones(tmp_pa
 
 
 def test_an_interface_name_that_a_tool_would_take_as_an_option_is_not_passed_on(
-        monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     heard = program(monkeypatch, tmp_path / "bin", "ethtool", "echo ok")
     program(monkeypatch, tmp_path / "bin", "ip", "echo []")
     got = gather(part(lambda job: network._tools(job, ["--flash", "eth0", "../x"]), "network"))

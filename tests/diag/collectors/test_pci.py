@@ -153,7 +153,9 @@ def test_names_that_are_no_address_are_not_followed(tmp_path: Path) -> None:
 
 def test_the_live_bus_is_the_one_that_lspci_sees() -> None:
     got = gather(PCI, later=False)
-    table = {line.split()[0]: line.split()[4] for line in got.members.get("pci/functions.txt", b"").decode().splitlines()}
+    table = {
+        line.split()[0]: line.split()[4] for line in got.members.get("pci/functions.txt", b"").decode().splitlines()
+    }
     witness = shutil.which("lspci")
     seen = {}
     if witness:
@@ -186,7 +188,9 @@ def test_a_capability_list_that_is_a_loop_ends() -> None:
 
 
 def test_a_vendor_that_the_name_database_does_not_know_has_no_name() -> None:
-    database = b"# list\n1000  Broadcom\n\t2330  not this one\n10de  NVIDIA\n\t1db4  V100\n15b3  Mellanox\n\t2330  nor this\n"
+    database = (
+        b"# list\n1000  Broadcom\n\t2330  not this one\n10de  NVIDIA\n\t1db4  V100\n15b3  Mellanox\n\t2330  nor this\n"
+    )
     assert pci_config.names(database, "dead", "2330") == (None, None)
     assert pci_config.names(database, "10de", "2330") == ("NVIDIA", None)
     assert pci_config.names(database, "10de", "1db4") == ("NVIDIA", "V100")

@@ -57,8 +57,10 @@ esac"""
 def systemd(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Path, Path]:
     """Put systemctl and journalctl of our own on PATH; return what they were called with."""
     folder = tmp_path / "bin"
-    return (program(monkeypatch, folder, "systemctl", SYSTEMCTL),
-            program(monkeypatch, folder, "journalctl", "echo 2026-11-20T03:21:11+0000 gpu07 token=hunter2secret"))
+    return (
+        program(monkeypatch, folder, "systemctl", SYSTEMCTL),
+        program(monkeypatch, folder, "journalctl", "echo 2026-11-20T03:21:11+0000 gpu07 token=hunter2secret"),
+    )
 
 
 def asked(options: Options | None = None) -> Gathered:
@@ -92,7 +94,9 @@ def test_daemons_are_looked_for_among_the_processes_too() -> None:
 
 
 def test_names_longer_than_the_kernel_keeps_are_found() -> None:
-    assert model.value(gather(SERVICES, dead()).facts, "services", "processes", "nvidia-persistenced", "running") is True
+    assert (
+        model.value(gather(SERVICES, dead()).facts, "services", "processes", "nvidia-persistenced", "running") is True
+    )
 
 
 def test_failed_units_are_named_and_their_logs_taken(systemd: tuple[Path, Path]) -> None:
@@ -125,8 +129,18 @@ def test_logs_of_units_are_redacted(systemd: tuple[Path, Path]) -> None:
     assert not [data for data in logs if b"hunter2secret" in data]
 
 
-NO_UNITS = ("--help", "-M root@other", "a b", "*", "../../etc/passwd", "x\n--force", "a;reboot", "x" * 300,
-            "caf\N{LATIN SMALL LETTER E WITH ACUTE}", "\x1b[31m")
+NO_UNITS = (
+    "--help",
+    "-M root@other",
+    "a b",
+    "*",
+    "../../etc/passwd",
+    "x\n--force",
+    "a;reboot",
+    "x" * 300,
+    "caf\N{LATIN SMALL LETTER E WITH ACUTE}",
+    "\x1b[31m",
+)
 
 
 def test_a_name_that_is_no_unit_is_told_and_never_passed_on(systemd: tuple[Path, Path]) -> None:
@@ -138,7 +152,9 @@ def test_a_name_that_is_no_unit_is_told_and_never_passed_on(systemd: tuple[Path,
     assert "--unit=ssh.service" in words
     units = [word.removeprefix("--unit=") for word in words if word.endswith(".service")]
     assert all(services.UNIT_NAME.fullmatch(unit) for unit in units)
-    passed = [name for name in NO_UNITS if any(word in {name, f"{name}.service", f"--unit={name}.service"} for word in words)]
+    passed = [
+        name for name in NO_UNITS if any(word in {name, f"{name}.service", f"--unit={name}.service"} for word in words)
+    ]
     assert not passed
 
 
@@ -164,7 +180,9 @@ def test_in_a_hurry_only_failed_named_and_nvidia_units_are_logged(systemd: tuple
     assert "--unit=docker.service" not in units
 
 
-def test_a_systemctl_that_says_nothing_is_not_a_host_without_failures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_systemctl_that_says_nothing_is_not_a_host_without_failures(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     heard = program(monkeypatch, tmp_path / "bin", "systemctl", "echo 'Failed to connect to bus' >&2; exit 1")
     journal = program(monkeypatch, tmp_path / "bin", "journalctl", "exit 0")
     got = asked(Options(services=("trainer",)))

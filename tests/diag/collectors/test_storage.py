@@ -96,8 +96,12 @@ class Memory:
 
 def test_dead_servers_cost_one_wait_each_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run in real children: statvfs(3) of a dead NFS server does not return and signals do not end it."""
-    table = [mounts.Mount("/dev/root", "/", "ext4", ("rw",)), mounts.Mount("filer:/home", "/home", "nfs4", ("rw",)),
-             mounts.Mount("filer:/data", "/data", "nfs4", ("rw",)), mounts.Mount("other:/x", "/x", "nfs4", ("rw",))]
+    table = [
+        mounts.Mount("/dev/root", "/", "ext4", ("rw",)),
+        mounts.Mount("filer:/home", "/home", "nfs4", ("rw",)),
+        mounts.Mount("filer:/data", "/data", "nfs4", ("rw",)),
+        mounts.Mount("other:/x", "/x", "nfs4", ("rw",)),
+    ]
     usage = mounts.usage
 
     def dead_server(place: str) -> dict[str, object]:
@@ -111,8 +115,14 @@ def test_dead_servers_cost_one_wait_each_and_nothing_else(monkeypatch: pytest.Mo
     monkeypatch.setattr(storage, "REMOTE_S", 0.3)
     memory = Memory()
     began = time.monotonic()
-    results = collect.Run([STORAGE], Options(profile=Profile.TRIAGE), sink=memory, redactor=Redactor(),
-                          compression=Compression.GZIP, deadline_s=20).run()
+    results = collect.Run(
+        [STORAGE],
+        Options(profile=Profile.TRIAGE),
+        sink=memory,
+        redactor=Redactor(),
+        compression=Compression.GZIP,
+        deadline_s=20,
+    ).run()
     assert time.monotonic() - began < 6
     assert results[0].status is Status.TIMEOUT
     branch = ("storage", "file_systems")
@@ -125,16 +135,26 @@ def test_dead_servers_cost_one_wait_each_and_nothing_else(monkeypatch: pytest.Mo
 
 
 def test_a_mount_that_refuses_is_an_error_with_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mounts, "storing", lambda _: [mounts.Mount("gone:/a", "/no/such/place", "nfs4", ("rw",)),
-                                                      mounts.Mount("gone:/b", "/", "nfs4", ("rw",))])
+    monkeypatch.setattr(
+        mounts,
+        "storing",
+        lambda _: [
+            mounts.Mount("gone:/a", "/no/such/place", "nfs4", ("rw",)),
+            mounts.Mount("gone:/b", "/", "nfs4", ("rw",)),
+        ],
+    )
     got = gather(STORAGE, Options(profile=Profile.TRIAGE))
-    assert fact(got, "file_systems", "no-such-place", "usage") == ReadError("FileNotFoundError", "No such file or directory", 2)
+    assert fact(got, "file_systems", "no-such-place", "usage") == ReadError(
+        "FileNotFoundError", "No such file or directory", 2
+    )
     assert isinstance(fact(got, "file_systems", "-", "size_bytes"), Value), "an error is an answer"
 
 
 def test_what_another_machine_must_answer_comes_last() -> None:
-    text = ("filer:/a /a nfs4 rw 0 0\n//nas/share /b cifs rw 0 0\n/dev/sda1 /z ext4 rw 0 0\nsshfs#x /c fuse.sshfs rw 0 0\n"
-            "/dev/sdb /n fuseblk rw 0 0\n")
+    text = (
+        "filer:/a /a nfs4 rw 0 0\n//nas/share /b cifs rw 0 0\n/dev/sda1 /z ext4 rw 0 0\nsshfs#x /c fuse.sshfs rw 0 0\n"
+        "/dev/sdb /n fuseblk rw 0 0\n"
+    )
     assert [mount.place for mount in mounts.storing(mounts.parse(text))] == ["/n", "/z", "/a", "/b", "/c"]
     assert {mount.server for mount in mounts.parse(text)} == {"filer", "nas", "/dev/sda1", "sshfs#x", "/dev/sdb"}
 
@@ -192,8 +212,10 @@ def test_any_text_of_arrays_and_pools_is_parsed(text: str) -> None:
 
 def test_a_pool_that_lost_a_disk_has_its_state() -> None:
     text = "  pool: tank\n state: DEGRADED\nstatus: One or more devices...\nerrors: 3 data errors, use '-v' for a list\n\n  pool: b\n state: ONLINE\n"
-    assert raid.zpools(text) == {"tank": {"state": "DEGRADED", "errors": "3 data errors, use '-v' for a list"},
-                                 "b": {"state": "ONLINE", "errors": None}}
+    assert raid.zpools(text) == {
+        "tank": {"state": "DEGRADED", "errors": "3 data errors, use '-v' for a list"},
+        "b": {"state": "ONLINE", "errors": None},
+    }
 
 
 def test_a_dead_controller_and_an_offline_disk_are_seen_without_asking_them(fallen: Gathered) -> None:
@@ -205,16 +227,42 @@ def test_a_dead_controller_and_an_offline_disk_are_seen_without_asking_them(fall
     assert "loop0" not in model.branch(fallen.facts, "storage", "disks")
 
 
-NVME = {"smart_status": {"passed": True}, "model_name": "SAMSUNG MZQL23T8HCLS", "temperature": {"current": 41},
-        "smartctl": {"exit_status": 0}, "power_on_time": {"hours": 9000},
-        "nvme_smart_health_information_log": {"critical_warning": 4, "available_spare": 3, "available_spare_threshold": 10,
-                                              "percentage_used": 101, "media_errors": 12, "power_on_hours": 9001}}
-ATA = {"smart_status": {"passed": False}, "smartctl": {"exit_status": 24, "messages": [{"string": "Warning", "severity": "warning"}]},
-       "ata_smart_attributes": {"table": [{"id": 5, "raw": {"value": 120}}, {"id": 197, "raw": {"value": 8}}, {"id": 9, "raw": {"value": 1}},
-                                              {"raw": {"value": 1}}, {"id": []}, 7]},
-       "ata_smart_error_log": {"extended": {"count": 6}}}
-SCSI = {"smart_status": {"passed": True}, "scsi_grown_defect_list": 7, "scsi_model_name": "X",
-        "scsi_error_counter_log": {"read": {"total_uncorrected_errors": 2}}}
+NVME = {
+    "smart_status": {"passed": True},
+    "model_name": "SAMSUNG MZQL23T8HCLS",
+    "temperature": {"current": 41},
+    "smartctl": {"exit_status": 0},
+    "power_on_time": {"hours": 9000},
+    "nvme_smart_health_information_log": {
+        "critical_warning": 4,
+        "available_spare": 3,
+        "available_spare_threshold": 10,
+        "percentage_used": 101,
+        "media_errors": 12,
+        "power_on_hours": 9001,
+    },
+}
+ATA = {
+    "smart_status": {"passed": False},
+    "smartctl": {"exit_status": 24, "messages": [{"string": "Warning", "severity": "warning"}]},
+    "ata_smart_attributes": {
+        "table": [
+            {"id": 5, "raw": {"value": 120}},
+            {"id": 197, "raw": {"value": 8}},
+            {"id": 9, "raw": {"value": 1}},
+            {"raw": {"value": 1}},
+            {"id": []},
+            7,
+        ]
+    },
+    "ata_smart_error_log": {"extended": {"count": 6}},
+}
+SCSI = {
+    "smart_status": {"passed": True},
+    "scsi_grown_defect_list": 7,
+    "scsi_model_name": "X",
+    "scsi_error_counter_log": {"read": {"total_uncorrected_errors": 2}},
+}
 
 
 def test_the_wear_of_an_nvme_disk_is_read() -> None:
@@ -242,8 +290,11 @@ def test_a_disk_that_does_not_say_is_not_healthy(status: object) -> None:
     assert smart.smartctl({"smart_status": status})["passed"] is None
 
 
-json_values = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6),
-                           lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3), max_leaves=8)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=8,
+)
 
 
 @given(st.dictionaries(st.sampled_from([*NVME, *ATA, *SCSI]), json_values))
@@ -266,7 +317,8 @@ def test_nvme_cli_in_both_of_its_forms_gives_celsius_and_the_warning() -> None:
 
 
 def test_smartctl_is_believed_whatever_its_exit_status_and_does_not_wake_a_disk(
-        monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     heard = program(monkeypatch, tmp_path / "bin", "smartctl", f"echo '{json.dumps(ATA)}'; exit 24")
     got = gather(part(lambda job: storage._smart(job, "sda", "/dev/sda"), "storage"))
     assert got.item("storage/smart/sda.json").status is Status.OK
@@ -279,7 +331,9 @@ def test_smartctl_is_believed_whatever_its_exit_status_and_does_not_wake_a_disk(
 
 def test_where_smartctl_says_nothing_nvme_cli_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     program(monkeypatch, tmp_path / "bin", "smartctl", "exit 1")
-    program(monkeypatch, tmp_path / "bin", "nvme", """echo '{"critical_warning":0,"temperature":300,"media_errors":3}'""")
+    program(
+        monkeypatch, tmp_path / "bin", "nvme", """echo '{"critical_warning":0,"temperature":300,"media_errors":3}'"""
+    )
     got = gather(part(lambda job: storage._smart(job, "nvme0n1", "/dev/nvme0"), "storage"))
     assert fact(got, "disks", "nvme0n1", "smart", "media_errors") == Value(3)
     assert isinstance(fact(got, "disks", "nvme0n1", "smart", "spare_percent"), NotCollected)
@@ -287,14 +341,28 @@ def test_where_smartctl_says_nothing_nvme_cli_is_asked(monkeypatch: pytest.Monke
 
 
 def test_disks_behind_a_raid_controller_are_found_and_odd_answers_are_not_run(
-        monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    scan = {"devices": [{"name": "/dev/bus/0", "type": "megaraid,3"}, {"name": "/dev/sda; x", "type": "megaraid,1"},
-                        {"name": "/dev/sdb", "type": "scsi"}, {"name": "--help", "type": "megaraid,2"}, 7]}
-    heard = program(monkeypatch, tmp_path / "bin", "smartctl",
-                    f"case \"$1\" in --scan) echo '{json.dumps(scan)}';; *) echo '{json.dumps(SCSI)}';; esac")
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    scan = {
+        "devices": [
+            {"name": "/dev/bus/0", "type": "megaraid,3"},
+            {"name": "/dev/sda; x", "type": "megaraid,1"},
+            {"name": "/dev/sdb", "type": "scsi"},
+            {"name": "--help", "type": "megaraid,2"},
+            7,
+        ]
+    }
+    heard = program(
+        monkeypatch,
+        tmp_path / "bin",
+        "smartctl",
+        f"case \"$1\" in --scan) echo '{json.dumps(scan)}';; *) echo '{json.dumps(SCSI)}';; esac",
+    )
     got = gather(part(storage._megaraid, "storage"))
     assert fact(got, "disks", "bus_0-megaraid,3", "smart", "grown_defects") == Value(7)
-    assert [call for call in calls(heard) if "-x" in call] == [["-x", "-j", "-n", "standby", "/dev/bus/0", "-d", "megaraid,3"]]
+    assert [call for call in calls(heard) if "-x" in call] == [
+        ["-x", "-j", "-n", "standby", "/dev/bus/0", "-d", "megaraid,3"]
+    ]
 
 
 def test_the_smart_data_of_a_controller_are_those_of_its_namespace(tmp_path: Path) -> None:
@@ -302,7 +370,10 @@ def test_the_smart_data_of_a_controller_are_those_of_its_namespace(tmp_path: Pat
     for name in ("nvme1/nvme1c1n1", "nvme2/state"):
         write(root, f"/sys/class/nvme/{name}", "")
     named: list[str] = []
-    gather(part(lambda job: named.extend(storage._namespace(job, name) for name in ("nvme0", "nvme1", "nvme2"))), dead(root))
+    gather(
+        part(lambda job: named.extend(storage._namespace(job, name) for name in ("nvme0", "nvme1", "nvme2"))),
+        dead(root),
+    )
     assert named == ["nvme0n1", "nvme1n1", "nvme2"]
 
 
@@ -324,9 +395,13 @@ def test_disks_that_must_not_be_asked_say_why(tmp_path: Path) -> None:
 
     gather(part(ask), dead(root))
     assert reasons.pop("nowhere") == "its place in sysfs cannot be read"
-    assert reasons == {"sdz": "it is an iSCSI disk: asking it would use the network", "sda": "the disk is offline",
-                       "nvme0": "the controller is dead", "live": None,
-                       "remote": "it is reached over tcp: asking it would use the network"}
+    assert reasons == {
+        "sdz": "it is an iSCSI disk: asking it would use the network",
+        "sda": "the disk is offline",
+        "nvme0": "the controller is dead",
+        "live": None,
+        "remote": "it is reached over tcp: asking it would use the network",
+    }
 
 
 def test_missing_disk_tools_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,8 +25,14 @@ def views(text: bytes, depth: int = 2) -> Iterator[bytes]:
     yield text
     if not depth:
         return
-    for decoded in {unquote_to_bytes(text), html.unescape(text.decode("latin-1")).encode("latin-1", "ignore"), text[0::2], text[1::2],
-                    _UNICODE.sub(lambda m: bytes([int(m[1], 16)]), text), text.replace(b'\\"', b'"').replace(b"\\\\", b"\\")} - {text}:
+    for decoded in {
+        unquote_to_bytes(text),
+        html.unescape(text.decode("latin-1")).encode("latin-1", "ignore"),
+        text[0::2],
+        text[1::2],
+        _UNICODE.sub(lambda m: bytes([int(m[1], 16)]), text),
+        text.replace(b'\\"', b'"').replace(b"\\\\", b"\\"),
+    } - {text}:
         yield from views(decoded, depth - 1)
     for found in _TOKEN.findall(text):
         yield from _base64(found)

@@ -23,11 +23,20 @@ def test_an_admins_rule_gives_its_name_before_the_pack() -> None:
     assert redactor.text("password=ACME-1234") == "password=[REDACTED:custom-ours]"
 
 
-@pytest.mark.parametrize(("rule", "words"), [
-    (CustomRule("broken", "(unclosed"), "broken"), (CustomRule("look", "(?=x)y"), "look"), (CustomRule("all", ".*"), "matches where nothing is"),
-    (CustomRule("blank", " +"), "matches where nothing is"), (CustomRule("", "x"), "an id is made of"), (CustomRule("Bad Id", "x"), "an id is made of"),
-    (CustomRule("long", "x" * 3000), "longer than"), (CustomRule("none", ""), "empty"), (CustomRule("huge", "((a{1000}){1000}){1000}"), "huge"),
-])
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (CustomRule("broken", "(unclosed"), "broken"),
+        (CustomRule("look", "(?=x)y"), "look"),
+        (CustomRule("all", ".*"), "matches where nothing is"),
+        (CustomRule("blank", " +"), "matches where nothing is"),
+        (CustomRule("", "x"), "an id is made of"),
+        (CustomRule("Bad Id", "x"), "an id is made of"),
+        (CustomRule("long", "x" * 3000), "longer than"),
+        (CustomRule("none", ""), "empty"),
+        (CustomRule("huge", "((a{1000}){1000}){1000}"), "huge"),
+    ],
+)
 def test_a_wrong_rule_is_refused_by_name(rule: CustomRule, words: str) -> None:
     with pytest.raises(ConfigProblem, match=r"redaction\.rules") as problem:
         Redactor(custom=[rule])

@@ -81,8 +81,16 @@ def test_xml_parses_after_redaction_as_before(name: str) -> None:
 
 def test_the_oracle_finds_what_it_must() -> None:
     secret = b"hunter2-fake"
-    for form in (b"x hunter2-fake y", b"aHVudGVyMi1mYWtl", b"eGh1bnRlcjItZmFrZQ==", b"68756e746572322d66616b65", b"hunter2%2Dfake",
-                 b"[104,117,110,116,101,114,50,45,102,97,107,101]", "hunter2-fake".encode("utf-16-le"), b"hunter2\\u002dfake"):
+    for form in (
+        b"x hunter2-fake y",
+        b"aHVudGVyMi1mYWtl",
+        b"eGh1bnRlcjItZmFrZQ==",
+        b"68756e746572322d66616b65",
+        b"hunter2%2Dfake",
+        b"[104,117,110,116,101,114,50,45,102,97,107,101]",
+        "hunter2-fake".encode("utf-16-le"),
+        b"hunter2\\u002dfake",
+    ):
         assert holds(form, secret), form
     assert not holds(b"hunter3", secret)
     assert len(list(views(b"plain"))) >= 1

@@ -23,11 +23,22 @@ def written(secret: bytes) -> dict[str, bytes]:
     """Return a secret as other programs write it; nothing here is shared with the code."""
     text = secret.decode()
     return {
-        "plain": secret, "url": quote(secret).encode(), "url, all of it": quote(secret, safe="").encode(), "form": quote_plus(secret).encode(),
-        "json": json.dumps({"a": text}).encode(), "json, not ascii": json.dumps(text, ensure_ascii=False).encode(), "json in json": json.dumps(json.dumps(text)).encode(),
-        "repr": repr(text).encode(), "repr of bytes": repr(secret).encode(), "hex": secret.hex().encode(), "HEX": secret.hex().upper().encode(),
-        "utf-16": text.encode("utf-16-le"), "utf-16-be": text.encode("utf-16-be"), "xml": html.escape(text, quote=False).encode(),
-        **{f"base64 +{n}": base64.b64encode(b"x" * n + secret + b"yz") for n in range(4)}, "base64url": base64.urlsafe_b64encode(b"a" + secret),
+        "plain": secret,
+        "url": quote(secret).encode(),
+        "url, all of it": quote(secret, safe="").encode(),
+        "form": quote_plus(secret).encode(),
+        "json": json.dumps({"a": text}).encode(),
+        "json, not ascii": json.dumps(text, ensure_ascii=False).encode(),
+        "json in json": json.dumps(json.dumps(text)).encode(),
+        "repr": repr(text).encode(),
+        "repr of bytes": repr(secret).encode(),
+        "hex": secret.hex().encode(),
+        "HEX": secret.hex().upper().encode(),
+        "utf-16": text.encode("utf-16-le"),
+        "utf-16-be": text.encode("utf-16-be"),
+        "xml": html.escape(text, quote=False).encode(),
+        **{f"base64 +{n}": base64.b64encode(b"x" * n + secret + b"yz") for n in range(4)},
+        "base64url": base64.urlsafe_b64encode(b"a" + secret),
         "base64 of user and password": base64.b64encode(b"admin:" + secret),
     }
 
@@ -95,7 +106,9 @@ def test_each_line_of_a_secret_with_lines_is_hunted() -> None:
     assert gate.feed(b"x hkiG9w0BAQEFAASC y")
 
 
-@pytest.mark.parametrize("word", [b"password", b"administrator", b"/etc/passwd", b"12345678", b"aaaaaaaaaaaa", b"short", b"Kubernetes"])
+@pytest.mark.parametrize(
+    "word", [b"password", b"administrator", b"/etc/passwd", b"12345678", b"aaaaaaaaaaaa", b"short", b"Kubernetes"]
+)
 def test_everyday_words_are_no_literals(word: bytes) -> None:
     assert weak(word)
 

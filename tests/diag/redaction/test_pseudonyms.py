@@ -37,11 +37,38 @@ def made(**more: list[str]) -> Pseudonyms:
 def test_identities_are_replaced_and_can_be_revealed() -> None:
     names = made()
     out = Redactor(pseudonyms=names).text(LOG)
-    for identity in ("gpu01 ", "gpu02", "gpu03", "gpu07", "example.com", "alice", "10.1.2.3 ", "10.1.2.99", "2001:db8", "9f12:3456", "12:34:56",
-                     "S64GNE0R123456", "bob@", "corp", "165012401424", "5000c500c1a2b3c4"):
+    for identity in (
+        "gpu01 ",
+        "gpu02",
+        "gpu03",
+        "gpu07",
+        "example.com",
+        "alice",
+        "10.1.2.3 ",
+        "10.1.2.99",
+        "2001:db8",
+        "9f12:3456",
+        "12:34:56",
+        "S64GNE0R123456",
+        "bob@",
+        "corp",
+        "165012401424",
+        "5000c500c1a2b3c4",
+    ):
         assert identity not in out, identity
-    for kept in ("580.95.05", "28.39.1.2", "10.2.3.4", "GPU-8a3f1c2d-52b7-4e0a-9c31-0d2f6b7a9e14", "0000:3b:00.0", "Xid 79", "std::string",
-                 "03:30:02", "%eth0", "a0:36:9f:", "fe80::"):
+    for kept in (
+        "580.95.05",
+        "28.39.1.2",
+        "10.2.3.4",
+        "GPU-8a3f1c2d-52b7-4e0a-9c31-0d2f6b7a9e14",
+        "0000:3b:00.0",
+        "Xid 79",
+        "std::string",
+        "03:30:02",
+        "%eth0",
+        "a0:36:9f:",
+        "fe80::",
+    ):
         assert kept in out, kept
     assert reveal(out, names.new_pairs()).replace("gpu01", "GPU01") == LOG.replace("gpu01", "GPU01")
     assert names.new_pairs() == {}
@@ -69,7 +96,9 @@ def test_a_key_too_short_is_refused() -> None:
         Pseudonyms(b"short")
 
 
-@pytest.mark.parametrize("sample", ["nvidia-smi-q.xml", "lspci-vvv.txt", "dmesg.txt", "lscpu.txt", "ipmitool.txt", "proc.txt"])
+@pytest.mark.parametrize(
+    "sample", ["nvidia-smi-q.xml", "lspci-vvv.txt", "dmesg.txt", "lscpu.txt", "ipmitool.txt", "proc.txt"]
+)
 def test_the_output_of_tools_keeps_its_form(sample: str) -> None:
     text = (DATA / "keeps" / sample).read_bytes()
     names = Pseudonyms(KEY)
@@ -128,7 +157,9 @@ def test_every_host_of_a_subnet_gets_a_stand_in_of_its_own() -> None:
 
 
 def test_ipv6_keeps_its_scope_and_its_subnets() -> None:
-    one, two, three = (ipaddress.IPv6Address(ADDRESSES.v6(a)) for a in ("2001:db8:1:2::15", "2001:db8:1:2::16", "2001:db8:1:3::16"))
+    one, two, three = (
+        ipaddress.IPv6Address(ADDRESSES.v6(a)) for a in ("2001:db8:1:2::15", "2001:db8:1:2::16", "2001:db8:1:3::16")
+    )
     assert int(one) >> 64 == int(two) >> 64 != int(three) >> 64
     assert ADDRESSES.v6("fd00:1::1").startswith("fd")
     assert ADDRESSES.v6("fe80::1").startswith("fe80::")
@@ -184,7 +215,9 @@ def test_the_names_of_a_box_are_read_from_its_files(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/hostname").write_text("gpu01\n")
     (tmp_path / "etc/hosts").write_text("127.0.0.1 localhost\n10.1.2.3 gpu02.example.com gpu02 # peer\n")
-    (tmp_path / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n")
+    (tmp_path / "etc/passwd").write_text(
+        "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n"
+    )
     hosts, users = pseudonyms.own_names(tmp_path)
     assert hosts == {"gpu01", "localhost", "gpu02.example.com", "gpu02"}
     assert users == {"alice"}

@@ -16,10 +16,22 @@ class Item:
 
 
 def test_counts_add_up_by_rule_and_by_member() -> None:
-    found = receipt("v1", [Item("a.log", {"password": 2, "jwt": 1}), Item("b.log", {"password": 3}), Item("c.gz", {"not-scanned:gzip": 0}), Item("d")])
+    found = receipt(
+        "v1",
+        [
+            Item("a.log", {"password": 2, "jwt": 1}),
+            Item("b.log", {"password": 3}),
+            Item("c.gz", {"not-scanned:gzip": 0}),
+            Item("d"),
+        ],
+    )
     assert found == {
-        "schema_version": 1, "rules_version": "v1", "total": 6, "rules": {"jwt": 1, "password": 5},
-        "members": {"a.log": {"jwt": 1, "password": 2}, "b.log": {"password": 3}}, "not_scanned": {"c.gz": "gzip"},
+        "schema_version": 1,
+        "rules_version": "v1",
+        "total": 6,
+        "rules": {"jwt": 1, "password": 5},
+        "members": {"a.log": {"jwt": 1, "password": 2}, "b.log": {"password": 3}},
+        "not_scanned": {"c.gz": "gzip"},
     }
     assert "jwt" in json.dumps(found)
 

@@ -29,7 +29,12 @@ def tarball() -> bytes:
             info = tarfile.TarInfo(name)
             info.size, info.mtime, info.mode = len(data), 1700000000, 0o640
             archive.addfile(info, io.BytesIO(data))
-        for kind, name in ((tarfile.SYMTYPE, "top/link"), (tarfile.CHRTYPE, "top/null"), (tarfile.DIRTYPE, "top/folder"), (tarfile.FIFOTYPE, "top/fifo")):
+        for kind, name in (
+            (tarfile.SYMTYPE, "top/link"),
+            (tarfile.CHRTYPE, "top/null"),
+            (tarfile.DIRTYPE, "top/folder"),
+            (tarfile.FIFOTYPE, "top/fifo"),
+        ):
             info = tarfile.TarInfo(name)
             info.type, info.linkname = kind, "a.log" if kind == tarfile.SYMTYPE else ""
             archive.addfile(info)
@@ -95,10 +100,14 @@ def test_a_tarball_is_redacted_member_by_member(tmp_path: Path, kind: str) -> No
     source, out = tmp_path / f"x.tar.{kind}", tmp_path / f"out.tar.{kind}"
     source.write_bytes(raw)
     done = redact_path(source, out, REDACTOR)
-    listed = subprocess.run(["tar", "-tvf", out, *(["--zstd"] if kind == "zst" else [])], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["tar", "-tvf", out, *(["--zstd"] if kind == "zst" else [])], capture_output=True, text=True, check=True
+    ).stdout
     assert "top/link -> a.log" in listed
     assert "crw" in listed
-    content = subprocess.run(["tar", "-xOf", out, "top/a.log", *(["--zstd"] if kind == "zst" else [])], capture_output=True, check=True).stdout
+    content = subprocess.run(
+        ["tar", "-xOf", out, "top/a.log", *(["--zstd"] if kind == "zst" else [])], capture_output=True, check=True
+    ).stdout
     assert content == CLEAN
     assert done.receipt.total == 4
     assert done.receipt.as_dict()["members"]["top/a.log"] == {"password": 1}

@@ -13,26 +13,93 @@ from bilbs_cli.diag.redaction.keys import Kind, kind_of
 REDACTOR = Redactor()
 
 
-@pytest.mark.parametrize("name", [b"password", b"DB_PASSWORD", b"dbPassword", b"spring.datasource.password", b"PGPASSWORD", b"MYSQL_PWD", b"bindpw",
-                                  b"client_secret", b"SECRET_KEY_BASE", b"keyStorePassword", b"wifi.psk", b"ansible_become_pass", b"password2", b"pin_code"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"password",
+        b"DB_PASSWORD",
+        b"dbPassword",
+        b"spring.datasource.password",
+        b"PGPASSWORD",
+        b"MYSQL_PWD",
+        b"bindpw",
+        b"client_secret",
+        b"SECRET_KEY_BASE",
+        b"keyStorePassword",
+        b"wifi.psk",
+        b"ansible_become_pass",
+        b"password2",
+        b"pin_code",
+    ],
+)
 def test_names_of_passwords(name: bytes) -> None:
     assert kind_of(name) is Kind.PASSWORD
 
 
-@pytest.mark.parametrize("name", [b"token", b"accessToken", b"api_key", b"apiKey", b"x-api-key", b"AWS_ACCESS_KEY_ID", b"secret_access_key", b"AccountKey",
-                                  b"private-key", b"credentials", b"session_key", b"refresh_token"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"token",
+        b"accessToken",
+        b"api_key",
+        b"apiKey",
+        b"x-api-key",
+        b"AWS_ACCESS_KEY_ID",
+        b"secret_access_key",
+        b"AccountKey",
+        b"private-key",
+        b"credentials",
+        b"session_key",
+        b"refresh_token",
+    ],
+)
 def test_names_of_tokens_and_keys(name: bytes) -> None:
     assert kind_of(name) in {Kind.TOKEN, Kind.PASSWORD}
 
 
-@pytest.mark.parametrize("name", [b"password_file", b"max_tokens", b"tokenizer", b"token_type", b"secretName", b"PasswordAuthentication", b"bypass",
-                                  b"password_policy", b"public_key", b"compass", b"passthrough", b"tokenExpirationSeconds", b"has_password", b"keyboard",
-                                  b"secret.go", b"passed", b"monkey", b"key"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"password_file",
+        b"max_tokens",
+        b"tokenizer",
+        b"token_type",
+        b"secretName",
+        b"PasswordAuthentication",
+        b"bypass",
+        b"password_policy",
+        b"public_key",
+        b"compass",
+        b"passthrough",
+        b"tokenExpirationSeconds",
+        b"has_password",
+        b"keyboard",
+        b"secret.go",
+        b"passed",
+        b"monkey",
+        b"key",
+    ],
+)
 def test_names_that_only_sound_like_secrets(name: bytes) -> None:
     assert kind_of(name) is None
 
 
-@pytest.mark.parametrize("value", [b"yes", b"None", b"null,", b"******", b"<redacted>", b"${DB_PASSWORD}", b"{{ vault }}", b"%s", b"", b"[REDACTED:x]", b"YES)"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"yes",
+        b"None",
+        b"null,",
+        b"******",
+        b"<redacted>",
+        b"${DB_PASSWORD}",
+        b"{{ vault }}",
+        b"%s",
+        b"",
+        b"[REDACTED:x]",
+        b"YES)",
+    ],
+)
 def test_states_and_placeholders_are_no_secrets(value: bytes) -> None:
     assert is_state(value)
 
@@ -69,7 +136,11 @@ def test_a_quoted_value_ends_where_json_says(value: str, depth: int) -> None:
     assert text.encode()[end:].startswith(b"\\" * level + b'", ')
 
 
-@given(st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="\\"), min_size=6, max_size=24))
+@given(
+    st.text(
+        alphabet=st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="\\"), min_size=6, max_size=24
+    )
+)
 def test_any_password_in_json_is_masked_and_the_json_stays(value: str) -> None:
     import json
 
@@ -79,14 +150,26 @@ def test_any_password_in_json_is_masked_and_the_json_stays(value: str) -> None:
     assert json.loads(out) == {"user": "bob", "password": "[REDACTED:password]", "n": 17}
 
 
-@given(st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="\"'`\\"), min_size=6, max_size=24))
+@given(
+    st.text(
+        alphabet=st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="\"'`\\"),
+        min_size=6,
+        max_size=24,
+    )
+)
 def test_any_password_in_an_environment_file_is_masked(value: str) -> None:
     password = "Zq7" + value + "9"
     out = REDACTOR.text(f"A=1\nDB_PASSWORD={password}\nB=2\n")
     assert out == "A=1\nDB_PASSWORD=[REDACTED:password]\nB=2\n"
 
 
-@given(st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="\"'`\\,;&|()[]{}<>#"), min_size=6, max_size=24))
+@given(
+    st.text(
+        alphabet=st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="\"'`\\,;&|()[]{}<>#"),
+        min_size=6,
+        max_size=24,
+    )
+)
 def test_any_plain_password_in_a_log_line_is_masked_and_the_rest_stays(value: str) -> None:
     password = "Zq7" + value + "9"
     out = REDACTOR.text(f"Nov 21 03:30:01 gpu01 app[1]: user=bob password={password} rc=17")

@@ -46,8 +46,24 @@ class Gauge:
         return (
             bytes([0x20, 0, self.number, self.entity, self.instance, 0x7F, 0x68, self.kind, 0x01])
             + struct.pack("<HH", self._events, self._events)
-            + bytes([mask, mask, 0, self.unit, 0, 0, self.m & 0xFF, (self.m >> 8 & 3) << 6, 0, 0, 0, (self.exponent & 15) << 4])
-            + bytes([0, 0, 0, 0, 0xFF, 0, *(limit or 0 for limit in self.limits), 1, 1, 0, 0, 0]) + tl(self.name)
+            + bytes(
+                [
+                    mask,
+                    mask,
+                    0,
+                    self.unit,
+                    0,
+                    0,
+                    self.m & 0xFF,
+                    (self.m >> 8 & 3) << 6,
+                    0,
+                    0,
+                    0,
+                    (self.exponent & 15) << 4,
+                ]
+            )
+            + bytes([0, 0, 0, 0, 0xFF, 0, *(limit or 0 for limit in self.limits), 1, 1, 0, 0, 0])
+            + tl(self.name)
         )
 
     @property
@@ -84,7 +100,9 @@ class States:
         """Return the compact sensor record (table 43-2) after its header."""
         return (
             bytes([0x20, 0, self.number, self.entity, self.instance, 0x7F, 0x40, self.kind, 0x6F])
-            + struct.pack("<HHH", 0x7F, 0x7F, 0x7F) + bytes([0xC0, *[0] * 10]) + tl(self.name)
+            + struct.pack("<HHH", 0x7F, 0x7F, 0x7F)
+            + bytes([0xC0, *[0] * 10])
+            + tl(self.name)
         )
 
     def commands(self, owner: int = 0x20) -> Iterable[str]:
@@ -152,7 +170,9 @@ def area(head: bytes, *fields: str) -> bytes:
     return bytes(body) + bytes([-sum(body) & 0xFF])
 
 
-def fru(chassis: tuple[str, ...] = (), board: tuple[str, ...] = (), product: tuple[str, ...] = (), records: bytes = b"") -> bytes:
+def fru(
+    chassis: tuple[str, ...] = (), board: tuple[str, ...] = (), product: tuple[str, ...] = (), records: bytes = b""
+) -> bytes:
     """Return a FRU with these areas."""
     minutes = int((datetime(2025, 3, 4, 10, tzinfo=UTC) - datetime(1996, 1, 1, tzinfo=UTC)).total_seconds() // 60)
     parts = {
@@ -175,8 +195,11 @@ def spoilt(data: bytes) -> bytes:
 
 
 FRUS: dict[int, bytes] = {
-    0: fru(("CH-PN-1", "CHSN000123"), ("Supermicro", "X13DGU board", "BSN-0042", "BPN-77", ""),
-           ("Supermicro", "SYS-821GE-TNHR", "PPN-900", "1.02", "S123456X7890", "rack12-u20", "")),
+    0: fru(
+        ("CH-PN-1", "CHSN000123"),
+        ("Supermicro", "X13DGU board", "BSN-0042", "BPN-77", ""),
+        ("Supermicro", "SYS-821GE-TNHR", "PPN-900", "1.02", "S123456X7890", "rack12-u20", ""),
+    ),
     1: spoilt(fru(board=("DELTA", "PSU 3000W Ti", "PSU2SN0099", "PWS-3K06G-2R", ""))),
     2: fru(board=("NVIDIA", "HGX H100 8-GPU", "GPUBB-1650123", "935-24287-0001", "")),
 }
@@ -200,13 +223,22 @@ class Box:
         (folder / "bmc.emu").write_text("\n".join(self._commands()) + "\n")
         (folder / "lan.conf").write_text(_LAN.format(port=port, console=console, driver=driver))
         # `sel_add` stamps records anew, so the log is written as the simulator itself would have saved it
-        lines = [f"{number}:d:{_escaped(struct.pack('<H', number) + record)}" for number, record in enumerate(self.events, 1)]
-        lines += [f"time_offset:i:{int(time.time() - time.monotonic())}", f"last_erase_time:i:{stamp('2026-11-18T02:11:09')}"]
+        lines = [
+            f"{number}:d:{_escaped(struct.pack('<H', number) + record)}" for number, record in enumerate(self.events, 1)
+        ]
+        lines += [
+            f"time_offset:i:{int(time.time() - time.monotonic())}",
+            f"last_erase_time:i:{stamp('2026-11-18T02:11:09')}",
+        ]
         lines += [f"last_add_time:i:{stamp('2026-11-20T07:32:00')}"]
         (state / "sel.20").write_text("\n".join(reversed(lines)) + "\n")
 
     def _commands(self) -> Iterable[str]:
-        yield from ("mc_setbmc 0x20", "mc_add 0x20 0 no-device-sdrs 1 2 0x45 0xbf 0x002a7c 0x1b0f", "sel_enable 0x20 1000 0x0a")
+        yield from (
+            "mc_setbmc 0x20",
+            "mc_add 0x20 0 no-device-sdrs 1 2 0x45 0xbf 0x002a7c 0x1b0f",
+            "sel_enable 0x20 1000 0x0a",
+        )
         yield _sdr(0x12, bytes([0x20, 0, 0, 0xBF, 0, 0, 0, 0x07, 1, 0]) + tl("BMC"))
         for number, entity, instance, name in LOCATORS:
             yield _sdr(0x11, bytes([0x20, number, 0x80, 0, 0, 0x10, 0, entity, instance, 0]) + tl(name))

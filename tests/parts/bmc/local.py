@@ -26,7 +26,9 @@ def build(folder: Path) -> Path:
     library = folder / "ipmi0.so"
     subprocess.run(
         ["cc", "-std=c11", "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-o", str(library), str(SHIM), "-ldl"],
-        check=True, capture_output=True, timeout=60,
+        check=True,
+        capture_output=True,
+        timeout=60,
     )
     return library
 
@@ -36,7 +38,12 @@ def collected(library: Path, behind: str) -> dict[str, Any]:
     environment = {**os.environ, "LD_PRELOAD": str(library), "BILBS_TEST_IPMI0": behind}
     environment["PYTHONPATH"] = os.pathsep.join((str(ROOT / "src"), str(ROOT)))
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, timeout=60, check=False,
+        [sys.executable, "-c", PROGRAM],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     if done.returncode:
         raise RuntimeError(done.stderr[-2000:])

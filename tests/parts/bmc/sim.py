@@ -56,9 +56,28 @@ class Sim:
 
     def tool(self, *arguments: str, user: str = USER, password: str = PASSWORD) -> str:
         """Return what ipmitool says of it: the independent reading."""
-        argv = ["ipmitool", "-I", "lanplus", "-C", "3", "-N", "1", "-R", "3", "-H", "127.0.0.1", "-p", str(self.port), "-U", user, "-E"]
+        argv = [
+            "ipmitool",
+            "-I",
+            "lanplus",
+            "-C",
+            "3",
+            "-N",
+            "1",
+            "-R",
+            "3",
+            "-H",
+            "127.0.0.1",
+            "-p",
+            str(self.port),
+            "-U",
+            user,
+            "-E",
+        ]
         environment = {**os.environ, "IPMI_PASSWORD": password, "LC_ALL": "C", "TZ": "UTC"}
-        done = subprocess.run([*argv, *arguments], env=environment, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(
+            [*argv, *arguments], env=environment, capture_output=True, text=True, timeout=30, check=False
+        )
         return done.stdout
 
     def set_clock(self, ahead_s: int) -> None:
@@ -83,8 +102,20 @@ def simulator(folder: Path, box: Box | None = None) -> Iterator[Sim]:
     (box or Box()).write(folder, port, console, driver)
     with (folder / "out.txt").open("wb") as output:
         process = subprocess.Popen(
-            ["ipmi_sim", "-c", str(folder / "lan.conf"), "-f", str(folder / "bmc.emu"), "-s", str(folder / "state"), "-n"],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+            [
+                "ipmi_sim",
+                "-c",
+                str(folder / "lan.conf"),
+                "-f",
+                str(folder / "bmc.emu"),
+                "-s",
+                str(folder / "state"),
+                "-n",
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
     try:
         _await(process, port, folder)

@@ -53,13 +53,21 @@ def main() -> None:
         asked["sysroot"] = Path(asked["sysroot"])
     sink = Memory()
     started = time.monotonic()
-    run = collect.Run([gpu.GPU], Options(**asked), sink=sink, redactor=Redactor(), compression=Compression.GZIP, deadline_s=deadline)
+    run = collect.Run(
+        [gpu.GPU], Options(**asked), sink=sink, redactor=Redactor(), compression=Compression.GZIP, deadline_s=deadline
+    )
     results = run.run()
-    json.dump({
-        "facts": run.facts.get("gpu", {}), "items": sink.items, "statuses": {one.name: str(one.status) for one in results},
-        "members": {name: data.decode("utf-8", "replace") for name, data in sink.members.items()},
-        "abandoned": run.abandoned, "took_s": time.monotonic() - started,
-    }, sys.stdout)
+    json.dump(
+        {
+            "facts": run.facts.get("gpu", {}),
+            "items": sink.items,
+            "statuses": {one.name: str(one.status) for one in results},
+            "members": {name: data.decode("utf-8", "replace") for name, data in sink.members.items()},
+            "abandoned": run.abandoned,
+            "took_s": time.monotonic() - started,
+        },
+        sys.stdout,
+    )
 
 
 if __name__ == "__main__":

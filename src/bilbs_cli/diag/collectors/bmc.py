@@ -25,8 +25,18 @@ BUDGET_S = {Profile.TRIAGE: 7.0, Profile.STANDARD: 17.0, Profile.FULL: 17.0}
 OPEN_S = 15.0
 MOST_HANGS = 2  # a driver that hangs twice will hang again: its time is better spent elsewhere
 PARTS = (
-    "session", "device", "self_test", "chassis", "restart_cause", "watchdog",
-    "sel", "sdr", "sensors", "fru", "lan", "dcmi",
+    "session",
+    "device",
+    "self_test",
+    "chassis",
+    "restart_cause",
+    "watchdog",
+    "sel",
+    "sdr",
+    "sensors",
+    "fru",
+    "lan",
+    "dcmi",
 )
 
 

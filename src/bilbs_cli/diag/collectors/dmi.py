@@ -7,8 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 UNKNOWN = {
-    "", "unknown", "not specified", "not provided", "no module installed", "none", "to be filled by o.e.m.",
-    "default string"}
+    "",
+    "unknown",
+    "not specified",
+    "not provided",
+    "no module installed",
+    "none",
+    "to be filled by o.e.m.",
+    "default string",
+}
 UNIT_BYTES = {"kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 
 
@@ -36,7 +43,7 @@ def structures(text: str) -> list[Structure]:
     for block in re.split(r"\n(?=Handle 0x)", "\n" + text):
         head = re.match(r"Handle 0x[0-9A-Fa-f]+, DMI type (\d+), \d+ bytes\n([^\n]*)\n?", block)
         if head:
-            fields = re.findall(r"^\t([^\t:][^:]*):[ \t]*(.*?)[ \t]*$", block[head.end():], re.MULTILINE)
+            fields = re.findall(r"^\t([^\t:][^:]*):[ \t]*(.*?)[ \t]*$", block[head.end() :], re.MULTILINE)
             found.append(Structure(int(head[1]), head[2], dict(fields)))
     return found
 
@@ -72,8 +79,13 @@ def _module(one: Structure) -> dict[str, Any]:
         size = size_bytes(one.fields.get("Size", ""))
     except ValueError:
         size = None
-    wanted = (("manufacturer", "Manufacturer"), ("part_number", "Part Number"), ("serial", "Serial Number"),
-              ("speed", "Speed"), ("configured_speed", "Configured Memory Speed"))
+    wanted = (
+        ("manufacturer", "Manufacturer"),
+        ("part_number", "Part Number"),
+        ("serial", "Serial Number"),
+        ("speed", "Speed"),
+        ("configured_speed", "Configured Memory Speed"),
+    )
     known = {fact: one.known(name) for fact, name in wanted}
     return {"populated": one.known("Size") is not None, "size_bytes": size} | known
 
@@ -86,5 +98,8 @@ def slots(found: list[Structure]) -> dict[str, dict[str, str | None]]:
     {'PCIe Slot 3': {'bus_address': '0000:17:00.0', 'usage': 'In Use', 'type': None}}
     """
     wanted = (("bus_address", "Bus Address"), ("usage", "Current Usage"), ("type", "Type"))
-    return {one.fields.get("Designation", "?"): {fact: one.known(name) for fact, name in wanted}
-            for one in found if one.kind == 9}
+    return {
+        one.fields.get("Designation", "?"): {fact: one.known(name) for fact, name in wanted}
+        for one in found
+        if one.kind == 9
+    }

@@ -47,7 +47,12 @@ def collect(job: Job) -> None:
         _system(job, library)
         _devices(job, library, in_pci)
     elif not in_pci:
-        job.gap("gpu", Status.UNAVAILABLE, "no NVIDIA GPU on the PCI bus, and no driver that answers", source="PCI bus, NVML")
+        job.gap(
+            "gpu",
+            Status.UNAVAILABLE,
+            "no NVIDIA GPU on the PCI bus, and no driver that answers",
+            source="PCI bus, NVML",
+        )
     _tools(job)
 
 
@@ -104,8 +109,9 @@ def _excluded(library: Any, index: int) -> dict[str, str]:
 
 def _devices(job: Job, library: Any, in_pci: Sequence[str]) -> None:
     wait = READING_S[job.options.profile]
-    count = job.read(("system", "device_count"),
-                     lambda: values.device_count(library.nvmlDeviceGetCount()), timeout_s=wait)
+    count = job.read(
+        ("system", "device_count"), lambda: values.device_count(library.nvmlDeviceGetCount()), timeout_s=wait
+    )
     if count is None:
         return
     addresses: dict[int, str] = {}
@@ -131,8 +137,12 @@ def _tools(job: Job) -> None:
     if job.options.profile is Profile.TRIAGE:
         return
     if job.hung("devices") or job.hung("system"):
-        job.gap("nvidia-smi-q.xml", Status.SKIPPED, "the driver did not answer before: nvidia-smi would hang as well",
-                source="nvidia-smi")
+        job.gap(
+            "nvidia-smi-q.xml",
+            Status.SKIPPED,
+            "the driver did not answer before: nvidia-smi would hang as well",
+            source="nvidia-smi",
+        )
     elif process.find("nvidia-smi") is None:
         job.gap("nvidia-smi-q.xml", Status.UNAVAILABLE, "nvidia-smi is not installed", source="nvidia-smi")
     else:
@@ -173,7 +183,21 @@ def obstacle(options: Options) -> str | None:
 
 
 GPU = Collector(
-    "gpu", "NVIDIA GPUs (NVML)", "gpu", timeout_s=30.0, collect=collect, idle=True, obstacle=obstacle,
-    reads=("NVML (libnvidia-ml.so.1)", *nvidia_files.PROC_FILES, nvidia_files.INFORMATION,
-           f"{nvidia_files.DEVICES}/* of vendor 10de", *nvidia_files.LOGS, *nvidia_files.SETTINGS, "nvidia-smi", "nvidia-bug-report.sh --safe-mode (full profile)"),
+    "gpu",
+    "NVIDIA GPUs (NVML)",
+    "gpu",
+    timeout_s=30.0,
+    collect=collect,
+    idle=True,
+    obstacle=obstacle,
+    reads=(
+        "NVML (libnvidia-ml.so.1)",
+        *nvidia_files.PROC_FILES,
+        nvidia_files.INFORMATION,
+        f"{nvidia_files.DEVICES}/* of vendor 10de",
+        *nvidia_files.LOGS,
+        *nvidia_files.SETTINGS,
+        "nvidia-smi",
+        "nvidia-bug-report.sh --safe-mode (full profile)",
+    ),
 )

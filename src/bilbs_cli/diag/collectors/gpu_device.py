@@ -85,11 +85,13 @@ class Gpu:
         pairs = zip(query.parts, answers, strict=True)
         return {part.fact: answer.value for part, answer in pairs if isinstance(answer, Value)}
 
-    def fields(self, group: str, fields: Sequence[Field], below: Sequence[str] = (),
-               link: int | None = None) -> dict[str, Any]:
+    def fields(
+        self, group: str, fields: Sequence[Field], below: Sequence[str] = (), link: int | None = None
+    ) -> dict[str, Any]:
         """Read a group of field values; return fact -> value of what was read."""
-        return nvml_fields.read_group(self.job, self.library, self.handle, (*self.base, *below), group, fields,
-                                      link=link, timeout_s=self.wait)
+        return nvml_fields.read_group(
+            self.job, self.library, self.handle, (*self.base, *below), group, fields, link=link, timeout_s=self.wait
+        )
 
     def fans(self) -> None:
         """Read each fan; boards that are cooled by their chassis have none (NotSupported)."""

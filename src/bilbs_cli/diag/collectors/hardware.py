@@ -12,21 +12,52 @@ from bilbs_cli.diag.model import NotCollected, ReadError, Status, Value
 
 DMI = "/sys/class/dmi/id"
 DMI_TABLES = "/sys/firmware/dmi/tables/DMI"
-DMI_SPEC: sysfs.Spec = {name: (name, str) for name in (
-    "sys_vendor", "product_name", "product_version", "product_family", "product_sku", "product_serial", "product_uuid",
-    "board_vendor", "board_name", "board_version", "board_serial", "board_asset_tag",
-    "chassis_vendor", "chassis_type", "chassis_version", "chassis_serial", "chassis_asset_tag",
-    "bios_vendor", "bios_version", "bios_date", "bios_release", "ec_firmware_release")}
+DMI_SPEC: sysfs.Spec = {
+    name: (name, str)
+    for name in (
+        "sys_vendor",
+        "product_name",
+        "product_version",
+        "product_family",
+        "product_sku",
+        "product_serial",
+        "product_uuid",
+        "board_vendor",
+        "board_name",
+        "board_version",
+        "board_serial",
+        "board_asset_tag",
+        "chassis_vendor",
+        "chassis_type",
+        "chassis_version",
+        "chassis_serial",
+        "chassis_asset_tag",
+        "bios_vendor",
+        "bios_version",
+        "bios_date",
+        "bios_release",
+        "ec_firmware_release",
+    )
+}
 
 EDAC = "/sys/devices/system/edac/mc"
 CONTROLLER_SPEC: sysfs.Spec = {
-    "name": ("mc_name", str), "size_mib": ("size_mb", int),
-    "ce_count": ("ce_count", int), "ue_count": ("ue_count", int), "ce_noinfo_count": ("ce_noinfo_count", int),
+    "name": ("mc_name", str),
+    "size_mib": ("size_mb", int),
+    "ce_count": ("ce_count", int),
+    "ue_count": ("ue_count", int),
+    "ce_noinfo_count": ("ce_noinfo_count", int),
     "ue_noinfo_count": ("ue_noinfo_count", int),
-    "seconds_since_reset_s": ("seconds_since_reset", int)}
+    "seconds_since_reset_s": ("seconds_since_reset", int),
+}
 DIMM_SPEC: sysfs.Spec = {
-    "label": ("dimm_label", str), "location": ("dimm_location", str), "ce_count": ("dimm_ce_count", int),
-    "ue_count": ("dimm_ue_count", int), "size_mib": ("size", int), "memory_type": ("dimm_mem_type", str)}
+    "label": ("dimm_label", str),
+    "location": ("dimm_location", str),
+    "ce_count": ("dimm_ce_count", int),
+    "ue_count": ("dimm_ue_count", int),
+    "size_mib": ("size", int),
+    "memory_type": ("dimm_mem_type", str),
+}
 RAS_DATABASE = "/var/lib/rasdaemon/ras-mc_event.db"
 CSROW_SPEC: sysfs.Spec = {"ce_count": ("ce_count", int), "ue_count": ("ue_count", int), "size_mib": ("size_mb", int)}
 

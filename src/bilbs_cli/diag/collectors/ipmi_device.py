@@ -17,22 +17,49 @@ from bilbs_cli.escape import visible
 Facts = dict[str, Any]
 
 MANUFACTURERS: dict[int, str] = {  # IANA private enterprise numbers of makers of servers
-    2: "IBM", 11: "Hewlett-Packard", 42: "Oracle (Sun)", 343: "Intel", 674: "Dell", 2623: "ASUS", 5703: "NVIDIA",
-    5771: "Cisco", 6653: "Tyan", 7244: "Quanta", 10368: "Fujitsu", 10876: "Supermicro", 15370: "Gigabyte",
-    19046: "Lenovo", 33049: "Mellanox", 47196: "Hewlett Packard Enterprise",
+    2: "IBM",
+    11: "Hewlett-Packard",
+    42: "Oracle (Sun)",
+    343: "Intel",
+    674: "Dell",
+    2623: "ASUS",
+    5703: "NVIDIA",
+    5771: "Cisco",
+    6653: "Tyan",
+    7244: "Quanta",
+    10368: "Fujitsu",
+    10876: "Supermicro",
+    15370: "Gigabyte",
+    19046: "Lenovo",
+    33049: "Mellanox",
+    47196: "Hewlett Packard Enterprise",
 }
 FUNCTIONS = (
-    "sensors", "SDR repository", "SEL", "FRU inventory", "event receiver", "event generator", "bridge", "chassis",
+    "sensors",
+    "SDR repository",
+    "SEL",
+    "FRU inventory",
+    "event receiver",
+    "event generator",
+    "bridge",
+    "chassis",
 )
 POWER_FAULTS = ("overload", "interlock", "fault", "control fault")
 POLICIES = ("stays off", "restores the last state", "powers up", "unknown")
 SELF_TEST_FAULTS = (
-    "controller operational firmware corrupted", "controller update boot block firmware corrupted",
-    "internal use area corrupted", "SDR repository empty", "IPMB signal lines do not respond",
-    "cannot access BMC FRU device", "cannot access SDR repository", "cannot access SEL device",
+    "controller operational firmware corrupted",
+    "controller update boot block firmware corrupted",
+    "internal use area corrupted",
+    "SDR repository empty",
+    "IPMB signal lines do not respond",
+    "cannot access BMC FRU device",
+    "cannot access SDR repository",
+    "cannot access SEL device",
 )
 SELF_TESTS = {
-    0x55: "passed", 0x56: "not implemented", 0x57: "corrupted or inaccessible data or devices",
+    0x55: "passed",
+    0x56: "not implemented",
+    0x57: "corrupted or inaccessible data or devices",
     0x58: "fatal hardware error",
 }
 TIMER_USES = ("reserved", "BIOS FRB2", "BIOS/POST", "OS load", "SMS/OS", "OEM")
@@ -98,9 +125,13 @@ def power_on_hours(answer: bytes) -> float:
 def watchdog(answer: bytes) -> Facts:
     """Read Get Watchdog Timer (27.7)."""
     return {
-        "use": word(TIMER_USES, answer[0] & 7, "use"), "running": bool(answer[0] & 0x40), "logs": not answer[0] & 0x80,
-        "action": word(TIMER_ACTIONS, answer[1] & 7, "action"), "expired_for": _bits(answer[3], TIMER_USES),
-        "initial_s": int.from_bytes(answer[4:6], "little") / 10, "left_s": int.from_bytes(answer[6:8], "little") / 10,
+        "use": word(TIMER_USES, answer[0] & 7, "use"),
+        "running": bool(answer[0] & 0x40),
+        "logs": not answer[0] & 0x80,
+        "action": word(TIMER_ACTIONS, answer[1] & 7, "action"),
+        "expired_for": _bits(answer[3], TIMER_USES),
+        "initial_s": int.from_bytes(answer[4:6], "little") / 10,
+        "left_s": int.from_bytes(answer[6:8], "little") / 10,
     }
 
 
@@ -145,14 +176,16 @@ def dcmi_power(answer: bytes) -> Facts:
     words = [int.from_bytes(answer[at : at + 2], "little") for at in (1, 3, 5, 7)]
     names = ("power_w", "power_min_w", "power_max_w", "power_average_w")
     return dict(zip(names, words, strict=True)) | {
-        "power_period_s": int.from_bytes(answer[13:17], "little") / 1000, "power_measured": bool(answer[17] & 0x40),
+        "power_period_s": int.from_bytes(answer[13:17], "little") / 1000,
+        "power_measured": bool(answer[17] & 0x40),
     }
 
 
 def dcmi_limit(answer: bytes) -> Facts:
     """Read DCMI Get Power Limit (6.6.2)."""
     return {
-        "power_limit_w": int.from_bytes(answer[4:6], "little"), "power_limit_action": answer[3],
+        "power_limit_w": int.from_bytes(answer[4:6], "little"),
+        "power_limit_action": answer[3],
         "power_limit_correction_s": int.from_bytes(answer[6:10], "little") / 1000,
     }
 

@@ -27,8 +27,12 @@ _FIELDS = {
 }
 _FIRST_FIELD = {"chassis": 3, "board": 6, "product": 3}
 _RECORD_TYPES = {
-    0x00: "power supply information", 0x01: "DC output", 0x02: "DC load", 0x03: "management access",
-    0x04: "base compatibility", 0x05: "extended compatibility",
+    0x00: "power supply information",
+    0x01: "DC output",
+    0x02: "DC load",
+    0x03: "management access",
+    0x04: "base compatibility",
+    0x05: "extended compatibility",
 }
 
 

@@ -140,22 +140,34 @@ def parse(raw: bytes) -> list[Record]:
 
 def _sensor(raw: bytes, types: int, name: int) -> Sensor:
     return Sensor(
-        record_type=raw[3], owner=raw[5], channel=raw[6] >> 4, lun=raw[6] & 3, number=raw[7], name=id_string(raw, name),
-        sensor_type=raw[types], event_type=raw[types + 1], entity=raw[8], instance=raw[9],
+        record_type=raw[3],
+        owner=raw[5],
+        channel=raw[6] >> 4,
+        lun=raw[6] & 3,
+        number=raw[7],
+        name=id_string(raw, name),
+        sensor_type=raw[types],
+        event_type=raw[types + 1],
+        entity=raw[8],
+        instance=raw[9],
     )
 
 
 def _full(raw: bytes) -> Sensor:
     factors = Factors(
-        form=raw[20] >> 6, linearization=raw[23] & 0x7F,
-        m=_signed(raw[24] | (raw[25] & 0xC0) << 2, 10), b=_signed(raw[26] | (raw[27] & 0xC0) << 2, 10),
-        r_exp=_signed(raw[29] >> 4, 4), b_exp=_signed(raw[29] & 0x0F, 4),
+        form=raw[20] >> 6,
+        linearization=raw[23] & 0x7F,
+        m=_signed(raw[24] | (raw[25] & 0xC0) << 2, 10),
+        b=_signed(raw[26] | (raw[27] & 0xC0) << 2, 10),
+        r_exp=_signed(raw[29] >> 4, 4),
+        b_exp=_signed(raw[29] & 0x0F, 4),
     )
     record = replace(_sensor(raw, 12, 47), unit=unit_text(raw[20], raw[21], raw[22]), factors=factors)
     readable = raw[18] & 0x3F if record.is_threshold else 0
     values = dict(zip(("unr", "ucr", "unc", "lnr", "lcr", "lnc"), raw[36:42], strict=True))
     return replace(
-        record, has_thresholds=record.is_threshold and raw[11] >> 2 & 3 in {1, 2},  # 3: fixed, and not readable
+        record,
+        has_thresholds=record.is_threshold and raw[11] >> 2 & 3 in {1, 2},  # 3: fixed, and not readable
         thresholds=tuple((name, values[name]) for bit, name in enumerate(THRESHOLDS) if readable >> bit & 1),
     )
 
@@ -175,8 +187,14 @@ def _shared(first: Sensor, sharing: int, more: int) -> Iterator[Sensor]:
 
 def _fru_locator(raw: bytes) -> FruLocator:
     return FruLocator(
-        name=id_string(raw, 15), address=raw[5] & 0xFE, fru_id=raw[6], channel=raw[8] >> 4, lun=raw[7] >> 3 & 3,
-        logical=bool(raw[7] & 0x80), entity=raw[12], instance=raw[13],
+        name=id_string(raw, 15),
+        address=raw[5] & 0xFE,
+        fru_id=raw[6],
+        channel=raw[8] >> 4,
+        lun=raw[7] >> 3 & 3,
+        logical=bool(raw[7] & 0x80),
+        entity=raw[12],
+        instance=raw[13],
     )
 
 
@@ -222,8 +240,17 @@ def _signed(value: int, bits: int) -> int:
 
 
 _CURVES: Mapping[int, Callable[[float], float]] = {  # table 43-1, byte 24
-    1: math.log, 2: math.log10, 3: math.log2, 4: math.exp, 5: lambda x: 10.0**x, 6: lambda x: 2.0**x,
-    7: lambda x: 1.0 / x, 8: lambda x: x * x, 9: lambda x: x**3, 10: math.sqrt, 11: math.cbrt,
+    1: math.log,
+    2: math.log10,
+    3: math.log2,
+    4: math.exp,
+    5: lambda x: 10.0**x,
+    6: lambda x: 2.0**x,
+    7: lambda x: 1.0 / x,
+    8: lambda x: x * x,
+    9: lambda x: x**3,
+    10: math.sqrt,
+    11: math.cbrt,
 }
 
 
@@ -254,7 +281,10 @@ def convert(raw: int, factors: Factors) -> float:
 def factors_from_answer(answer: bytes, factors: Factors) -> Factors:
     """Return the factors for one reading, from the 7 bytes of Get Sensor Reading Factors (35.5)."""
     return replace(
-        factors, linearization=0,
-        m=_signed(answer[1] | (answer[2] & 0xC0) << 2, 10), b=_signed(answer[3] | (answer[4] & 0xC0) << 2, 10),
-        r_exp=_signed(answer[6] >> 4, 4), b_exp=_signed(answer[6] & 0x0F, 4),
+        factors,
+        linearization=0,
+        m=_signed(answer[1] | (answer[2] & 0xC0) << 2, 10),
+        b=_signed(answer[3] | (answer[4] & 0xC0) << 2, 10),
+        r_exp=_signed(answer[6] >> 4, 4),
+        b_exp=_signed(answer[6] & 0x0F, 4),
     )

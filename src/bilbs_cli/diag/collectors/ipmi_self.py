@@ -54,7 +54,9 @@ def _clock(bmc: Bmc) -> dict[str, Any]:
 def read_log_size(reader: Reader) -> int | None:
     """Read how full the event log is (31.2); return its number of records."""
     entries: int | None = reader.group(
-        "sel", "entries", lambda: say.sel_info(reader.bmc.ask(STORAGE, 0x40, least=14)),
+        "sel",
+        "entries",
+        lambda: say.sel_info(reader.bmc.ask(STORAGE, 0x40, least=14)),
     ).get("entries")
     return entries
 

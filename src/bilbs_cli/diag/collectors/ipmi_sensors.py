@@ -14,8 +14,12 @@ Row = tuple[str, dict[str, Any] | str]  # a sensor's name, and its reading or wh
 
 SCANNING_ENABLED, UNAVAILABLE = 0x40, 0x20  # flags of Get Sensor Reading (35.14)
 COMPARED = (  # bit of the comparison status, what it means, how severe it is
-    (0x20, "upper non-recoverable", "nr"), (0x04, "lower non-recoverable", "nr"), (0x10, "upper critical", "cr"),
-    (0x02, "lower critical", "cr"), (0x08, "upper non-critical", "nc"), (0x01, "lower non-critical", "nc"),
+    (0x20, "upper non-recoverable", "nr"),
+    (0x04, "lower non-recoverable", "nr"),
+    (0x10, "upper critical", "cr"),
+    (0x02, "lower critical", "cr"),
+    (0x08, "upper non-critical", "nc"),
+    (0x01, "lower non-critical", "nc"),
 )
 DISCRETE_STATES = 15
 

@@ -23,6 +23,7 @@ ROLE_REFUSED = {0x09, 0x0A, 0x0B, 0x0D}
 USER_REFUSED = {0x0C, 0x0F}  # name length, integrity check value
 LEVEL_REFUSED = {0x80, 0x81, 0xD4}  # completion codes of Set Session Privilege Level (22.18)
 
+
 class CompletionCodeError(Exception):
     """The BMC answered with an error; `cc` is its completion code (table 5-2)."""
 
@@ -73,8 +74,17 @@ class Bmc:
             self.over = "not asked: the time for the BMC was used up"
         return self.over
 
-    def ask(self, netfn: int, command: int, data: bytes = b"", *, lun: int = 0, owner: int = BMC_ADDRESS,
-            channel: int = 0, least: int = 0) -> bytes:
+    def ask(
+        self,
+        netfn: int,
+        command: int,
+        data: bytes = b"",
+        *,
+        lun: int = 0,
+        owner: int = BMC_ADDRESS,
+        channel: int = 0,
+        least: int = 0,
+    ) -> bytes:
         """Send one command and return its answer without the completion code, `least` bytes or more.
 
         Raises `CompletionCodeError`, `Timeout`, `ShortAnswer`, `NotARead` (a command that does not only read).
@@ -196,7 +206,9 @@ def _establish(target: BmcTarget, privilege: str, until: float) -> Bmc:
             library.close() if session.activated and isinstance(error, Completion) else library.interface.close()
         match error:
             case Refused() | IpmiLongPasswordError():
-                raise AuthenticationError(f"authentication failed at {where}, check user and password: {error.msg}") from None
+                raise AuthenticationError(
+                    f"authentication failed at {where}, check user and password: {error.msg}"
+                ) from None
             case IpmiTimeoutError() | RetryError() | TimeoutError():
                 raise Timeout(f"no answer from {where} in {time.monotonic() - started:.1f} s") from None
             case ConnectionRefusedError():

@@ -77,8 +77,14 @@ def device_sdrs(bmc: Bmc) -> SdrStore:
     return SdrStore("device-record", bmc, SENSOR, 0x22, 0x21)
 
 
-def read_fru(bmc: Bmc, fru_id: int, owner: int = BMC_ADDRESS, channel: int = 0, lun: int = 0,
-             extent: Callable[[bytes, int], int] = wanted) -> bytes:
+def read_fru(
+    bmc: Bmc,
+    fru_id: int,
+    owner: int = BMC_ADDRESS,
+    channel: int = 0,
+    lun: int = 0,
+    extent: Callable[[bytes, int], int] = wanted,
+) -> bytes:
     """Return the bytes of a FRU that hold its areas (34.1, 34.2), fewer where the BMC fails half-way.
 
     Raises what `Bmc.ask` raises when nothing can be read.

@@ -69,8 +69,10 @@ class LanInterface(RmcpPlus):  # type: ignore[misc]  # pyipmi has no types
         try:
             return super()._rakp(session, suite, managed_session_id)
         except TimeoutError as error:  # some BMCs answer a wrong name or password with silence (13.20 allows it)
-            raise AuthenticationError("the BMC opened a session and did not answer the key exchange: "
-                                      "user name, password or privilege is wrong, or it stopped just now") from error
+            raise AuthenticationError(
+                "the BMC opened a session and did not answer the key exchange: "
+                "user name, password or privilege is wrong, or it stopped just now"
+            ) from error
 
     @property
     def cipher_suite(self) -> int | None:

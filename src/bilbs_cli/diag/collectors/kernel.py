@@ -12,8 +12,15 @@ from bilbs_cli.diag.job import Collector, Job, Profile
 from bilbs_cli.diag.model import NotCollected, ReadError, Reading, Status, Value
 
 LOGS = ("/var/log/kern.log", "/var/log/syslog", "/var/log/messages")
-CRASHES = ("/sys/fs/pstore/*", "/var/lib/systemd/pstore/*", "/var/lib/systemd/pstore/*/*",
-           "/var/lib/systemd/pstore/*/*/*", "/var/crash/*/dmesg.*", "/var/crash/*/vmcore-dmesg*.txt", "/var/log/dmesg*")
+CRASHES = (
+    "/sys/fs/pstore/*",
+    "/var/lib/systemd/pstore/*",
+    "/var/lib/systemd/pstore/*/*",
+    "/var/lib/systemd/pstore/*/*/*",
+    "/var/crash/*/dmesg.*",
+    "/var/crash/*/vmcore-dmesg*.txt",
+    "/var/log/dmesg*",
+)
 FILES = ("/proc/cmdline", "/proc/modules", "/proc/sys/kernel/tainted", "/proc/version")
 FIELDS = "PRIORITY,MESSAGE,SYSLOG_IDENTIFIER,_SOURCE_MONOTONIC_TIMESTAMP,_KERNEL_DEVICE,_KERNEL_SUBSYSTEM"
 ENTRY_BYTES = 512  # about what one entry takes with these fields: the cap is kept by asking for the newest entries
@@ -23,25 +30,75 @@ BOOTS = ((0, "journal-this-boot.jsonl"), (-1, "journal-previous-boot.jsonl"))
 
 MODULES = re.compile(
     r"nvidia.*|nouveau|nova.*|gdrdrv|ipmi_.*|acpi_ipmi|mlx[45]_.*|ib_.*|rdma_.*|bnxt_.*|ice|irdma|i40e|nvme.*|mpt3sas"
-    r"|megaraid_sas|md_mod|raid.*|zfs|edac_.*|.*_edac|efi_pstore|ramoops|erst.*")
+    r"|megaraid_sas|md_mod|raid.*|zfs|edac_.*|.*_edac|efi_pstore|ramoops|erst.*"
+)
 MODULE_SPEC: sysfs.Spec = {
-    "version": ("version", str), "srcversion": ("srcversion", str), "state": ("initstate", str),
-    "users": ("refcnt", int), "taint": ("taint", str)}
+    "version": ("version", str),
+    "srcversion": ("srcversion", str),
+    "state": ("initstate", str),
+    "users": ("refcnt", int),
+    "taint": ("taint", str),
+}
 PARAMETERS = ("nvidia", "nvidia_drm", "nvidia_uvm", "nvidia_peermem", "mlx5_core", "nvme_core", "ipmi_si", "pcie_aspm")
 SETTINGS = {
-    "kernel": ("hung_task_timeout_secs", "hung_task_panic", "hung_task_detect_count", "panic", "panic_on_oops",
-               "panic_on_warn", "softlockup_panic", "hardlockup_panic", "nmi_watchdog", "watchdog_thresh",
-               "unknown_nmi_panic", "panic_on_unrecovered_nmi", "dmesg_restrict", "kptr_restrict", "printk", "sysrq",
-               "core_pattern", "numa_balancing", "modules_disabled"),
-    "vm": ("panic_on_oom", "overcommit_memory", "swappiness", "nr_hugepages", "max_map_count", "min_free_kbytes",
-           "zone_reclaim_mode", "memory_failure_recovery", "dirty_ratio", "dirty_background_ratio"),
-    "fs": ("file-max", "nr_open", "aio-max-nr")}
+    "kernel": (
+        "hung_task_timeout_secs",
+        "hung_task_panic",
+        "hung_task_detect_count",
+        "panic",
+        "panic_on_oops",
+        "panic_on_warn",
+        "softlockup_panic",
+        "hardlockup_panic",
+        "nmi_watchdog",
+        "watchdog_thresh",
+        "unknown_nmi_panic",
+        "panic_on_unrecovered_nmi",
+        "dmesg_restrict",
+        "kptr_restrict",
+        "printk",
+        "sysrq",
+        "core_pattern",
+        "numa_balancing",
+        "modules_disabled",
+    ),
+    "vm": (
+        "panic_on_oom",
+        "overcommit_memory",
+        "swappiness",
+        "nr_hugepages",
+        "max_map_count",
+        "min_free_kbytes",
+        "zone_reclaim_mode",
+        "memory_failure_recovery",
+        "dirty_ratio",
+        "dirty_background_ratio",
+    ),
+    "fs": ("file-max", "nr_open", "aio-max-nr"),
+}
 
 TAINTS = (  # Documentation/admin-guide/tainted-kernels.rst, by bit
-    "proprietary module", "forced module load", "out of specification", "forced module unload", "machine check",
-    "bad page", "user request", "died (oops or BUG)", "ACPI table overridden", "warning", "staging driver",
-    "firmware bug workaround", "out-of-tree module", "unsigned module", "soft lockup", "live patched", "auxiliary",
-    "struct randomisation", "in-kernel test", "fwctl mutation")
+    "proprietary module",
+    "forced module load",
+    "out of specification",
+    "forced module unload",
+    "machine check",
+    "bad page",
+    "user request",
+    "died (oops or BUG)",
+    "ACPI table overridden",
+    "warning",
+    "staging driver",
+    "firmware bug workaround",
+    "out-of-tree module",
+    "unsigned module",
+    "soft lockup",
+    "live patched",
+    "auxiliary",
+    "struct randomisation",
+    "in-kernel test",
+    "fwctl mutation",
+)
 
 
 def collect(job: Job) -> None:
@@ -71,8 +128,12 @@ def _ring_buffer(job: Job) -> None:
         if not lines:
             job.record(("ring_buffer", "records"), ReadError(type(error).__name__, str(error), error.errno))
         status = Status.DENIED if isinstance(error, PermissionError) else Status.UNAVAILABLE
-        job.gap("dmesg-rest.txt" if lines else "dmesg.txt", status, f"{error.strerror}: reading it needs root",
-                source=f"device: {kmsg.DEVICE}")
+        job.gap(
+            "dmesg-rest.txt" if lines else "dmesg.txt",
+            status,
+            f"{error.strerror}: reading it needs root",
+            source=f"device: {kmsg.DEVICE}",
+        )
 
 
 def _read_ring_buffer() -> tuple[list[bytes], OSError | None]:
@@ -169,15 +230,29 @@ def _boots(job: Job) -> dict[int, str] | None:
     if listing is None:
         return None
     known = boots(listing.decode("utf-8", "replace"))
-    job.record(("journal", "boots"), Value(len(known)) if known else NotCollected("no boot in a journal that can be read"))
+    job.record(
+        ("journal", "boots"), Value(len(known)) if known else NotCollected("no boot in a journal that can be read")
+    )
     return known
 
 
 def _journal_argv(job: Job, boot: int) -> tuple[str, ...]:
     triage, since = job.options.profile is Profile.TRIAGE, job.options.since
     entries = TRIAGE_ENTRIES if triage else max(1000, job.options.max_file_bytes // ENTRY_BYTES)
-    return ("journalctl", "-k", "--no-pager", "-o", "json", f"--output-fields={FIELDS}", "--all", "-b", str(boot),
-            "-n", str(entries), *((f"--since=@{int(since.timestamp())}",) if since else ()))
+    return (
+        "journalctl",
+        "-k",
+        "--no-pager",
+        "-o",
+        "json",
+        f"--output-fields={FIELDS}",
+        "--all",
+        "-b",
+        str(boot),
+        "-n",
+        str(entries),
+        *((f"--since=@{int(since.timestamp())}",) if since else ()),
+    )
 
 
 def boots(listing: str) -> dict[int, str]:
@@ -197,7 +272,20 @@ def boots(listing: str) -> dict[int, str]:
 
 
 KERNEL = Collector(
-    "kernel", "Kernel: logs of this and the previous boot", "kernel", 60.0, collect,
-    reads=("/dev/kmsg", "journalctl -k -b 0 and -b -1", "/var/log/{kern.log,syslog,messages}*", "/sys/fs/pstore",
-           "/var/crash", "/proc/cmdline", "/sys/module", "/var/lib/dkms", "/proc/sys"),
+    "kernel",
+    "Kernel: logs of this and the previous boot",
+    "kernel",
+    60.0,
+    collect,
+    reads=(
+        "/dev/kmsg",
+        "journalctl -k -b 0 and -b -1",
+        "/var/log/{kern.log,syslog,messages}*",
+        "/sys/fs/pstore",
+        "/var/crash",
+        "/proc/cmdline",
+        "/sys/module",
+        "/var/lib/dkms",
+        "/proc/sys",
+    ),
 )

@@ -13,31 +13,73 @@ from bilbs_cli.diag.collectors import sysfs
 from bilbs_cli.diag.job import Collector, Job, Profile
 from bilbs_cli.diag.model import NotCollected, ReadError, Reading, Status, Value
 
-FILES = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/hostname", "/proc/net/dev", "/proc/net/route",
-         "/proc/net/snmp", "/proc/net/netstat", "/proc/net/sockstat", "/proc/net/softnet_stat",
-         "/etc/chrony/chrony.conf", "/etc/chrony.conf", "/etc/ntp.conf", "/etc/systemd/timesyncd.conf")
+FILES = (
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/nsswitch.conf",
+    "/etc/hostname",
+    "/proc/net/dev",
+    "/proc/net/route",
+    "/proc/net/snmp",
+    "/proc/net/netstat",
+    "/proc/net/sockstat",
+    "/proc/net/softnet_stat",
+    "/etc/chrony/chrony.conf",
+    "/etc/chrony.conf",
+    "/etc/ntp.conf",
+    "/etc/systemd/timesyncd.conf",
+)
 NET = "/sys/class/net"
 INFINIBAND = "/sys/class/infiniband"
 INTERFACES = 64  # with facts; a host full of containers has thousands of virtual ones
 PHYSICAL = 32  # asked by ethtool
 
 LINK_SPEC: sysfs.Spec = {
-    "operstate": ("operstate", str), "mtu": ("mtu", int), "mac": ("address", str),
-    "carrier_changes": ("carrier_changes", int)}
+    "operstate": ("operstate", str),
+    "mtu": ("mtu", int),
+    "mac": ("address", str),
+    "carrier_changes": ("carrier_changes", int),
+}
 UP_SPEC: sysfs.Spec = {
-    "carrier": ("carrier", lambda text: text == "1"), "speed_mbps": ("speed", int), "duplex": ("duplex", str)}
-COUNTER_SPEC: sysfs.Spec = {name: (f"statistics/{name}", int) for name in (
-    "rx_bytes", "tx_bytes", "rx_packets", "tx_packets", "rx_errors", "tx_errors", "rx_dropped", "tx_dropped",
-    "rx_crc_errors", "rx_missed_errors", "rx_fifo_errors", "tx_carrier_errors", "collisions")}
+    "carrier": ("carrier", lambda text: text == "1"),
+    "speed_mbps": ("speed", int),
+    "duplex": ("duplex", str),
+}
+COUNTER_SPEC: sysfs.Spec = {
+    name: (f"statistics/{name}", int)
+    for name in (
+        "rx_bytes",
+        "tx_bytes",
+        "rx_packets",
+        "tx_packets",
+        "rx_errors",
+        "tx_errors",
+        "rx_dropped",
+        "tx_dropped",
+        "rx_crc_errors",
+        "rx_missed_errors",
+        "rx_fifo_errors",
+        "tx_carrier_errors",
+        "collisions",
+    )
+}
 BOND_SPEC: sysfs.Spec = {
-    "mode": ("bonding/mode", str), "mii_status": ("bonding/mii_status", str), "slaves": ("bonding/slaves", str.split),
-    "active_slave": ("bonding/active_slave", str)}
+    "mode": ("bonding/mode", str),
+    "mii_status": ("bonding/mii_status", str),
+    "slaves": ("bonding/slaves", str.split),
+    "active_slave": ("bonding/active_slave", str),
+}
 SLAVE_SPEC: sysfs.Spec = {
     "slave_mii_status": ("bonding_slave/mii_status", str),
-    "slave_link_failures": ("bonding_slave/link_failure_count", int)}
+    "slave_link_failures": ("bonding_slave/link_failure_count", int),
+}
 CHANNEL_SPEC: sysfs.Spec = {
-    "firmware": ("fw_ver", str), "board": ("board_id", str), "type": ("hca_type", str), "node_guid": ("node_guid", str),
-    "node_type": ("node_type", str)}
+    "firmware": ("fw_ver", str),
+    "board": ("board_id", str),
+    "type": ("hca_type", str),
+    "node_guid": ("node_guid", str),
+    "node_type": ("node_type", str),
+}
 
 
 def state(text: str) -> str:
@@ -62,9 +104,14 @@ def rate(text: str) -> float:
 
 
 PORT_SPEC: sysfs.Spec = {
-    "state": ("state", state), "physical_state": ("phys_state", state), "rate_gbps": ("rate", rate),
-    "rate": ("rate", str), "link_layer": ("link_layer", str), "lid": ("lid", sysfs.whole),
-    "sm_lid": ("sm_lid", sysfs.whole)}
+    "state": ("state", state),
+    "physical_state": ("phys_state", state),
+    "rate_gbps": ("rate", rate),
+    "rate": ("rate", str),
+    "link_layer": ("link_layer", str),
+    "lid": ("lid", sysfs.whole),
+    "sm_lid": ("sm_lid", sysfs.whole),
+}
 
 
 def collect(job: Job) -> None:
@@ -114,8 +161,11 @@ def interface(root: Path | None, name: str) -> dict[tuple[str, ...], dict[str, R
     else:
         own |= {fact: known(one) for fact, one in sysfs.attributes(root, folder, UP_SPEC).items()}
     bond = sysfs.attributes(root, folder, BOND_SPEC | SLAVE_SPEC)
-    return {(): own, ("counters",): sysfs.attributes(root, folder, COUNTER_SPEC),
-            ("bond",): {fact: one for fact, one in bond.items() if not isinstance(one, NotCollected)}}
+    return {
+        (): own,
+        ("counters",): sysfs.attributes(root, folder, COUNTER_SPEC),
+        ("bond",): {fact: one for fact, one in bond.items() if not isinstance(one, NotCollected)},
+    }
 
 
 def known(reading: Reading) -> Reading:
@@ -124,7 +174,9 @@ def known(reading: Reading) -> Reading:
     >>> known(Value(-1)), known(Value(400000))
     (NotCollected(reason='the driver does not know'), Value(value=400000))
     """
-    unknown = reading in (Value(-1), Value("unknown")) or (isinstance(reading, ReadError) and reading.code == errno.EINVAL)
+    unknown = reading in (Value(-1), Value("unknown")) or (
+        isinstance(reading, ReadError) and reading.code == errno.EINVAL
+    )
     return NotCollected("the driver does not know") if unknown else reading
 
 
@@ -138,8 +190,12 @@ def _routes(job: Job) -> Reading:
     four, six = job.slurp("/proc/net/route"), job.slurp("/proc/net/ipv6_route")
     if four is None and six is None:
         return NotCollected("no /proc/net/route")
-    return Value({"ipv4": default_interfaces((four or b"").decode("utf-8", "replace")),
-                  "ipv6": default_interfaces6((six or b"").decode("utf-8", "replace"))})
+    return Value(
+        {
+            "ipv4": default_interfaces((four or b"").decode("utf-8", "replace")),
+            "ipv6": default_interfaces6((six or b"").decode("utf-8", "replace")),
+        }
+    )
 
 
 def default_interfaces(text: str) -> list[str]:
@@ -186,7 +242,9 @@ def _proxies(job: Job) -> None:
     wanted = re.compile(r"(?:https?|ftp|all|no)_proxy", re.IGNORECASE)
     system = job.slurp("/etc/environment")
     lines = (system or b"").decode("utf-8", "replace").splitlines()
-    named = sorted({name for line in lines if wanted.fullmatch(name := line.partition("=")[0].removeprefix("export ").strip())})
+    named = sorted(
+        {name for line in lines if wanted.fullmatch(name := line.partition("=")[0].removeprefix("export ").strip())}
+    )
     known = Value(named) if system is not None else NotCollected("no /etc/environment")
     job.record(("proxy_variables", "system"), known)
     if job.options.live:
@@ -202,7 +260,12 @@ def _tools(job: Job, physical: list[str]) -> None:
         return
     for number, name in enumerate(physical):
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.:@-]*", name):  # it would be read as an option, or as a path
-            job.gap(f"ethtool/name-{number}", Status.SKIPPED, f"no tool takes the interface name {name!r}", source=f"{NET}/{name}")
+            job.gap(
+                f"ethtool/name-{number}",
+                Status.SKIPPED,
+                f"no tool takes the interface name {name!r}",
+                source=f"{NET}/{name}",
+            )
             continue
         job.command(("ethtool", name), f"ethtool/{name}.txt", timeout_s=4.0, good=None)
         job.command(("ethtool", "-i", name), f"ethtool/{name}-driver.txt", timeout_s=4.0, good=None)
@@ -212,6 +275,10 @@ def _tools(job: Job, physical: list[str]) -> None:
 
 
 NETWORK = Collector(
-    "network", "Network: links, routes, InfiniBand", "network", 30.0, collect,
+    "network",
+    "Network: links, routes, InfiniBand",
+    "network",
+    30.0,
+    collect,
     reads=("/sys/class/net", "/sys/class/infiniband", "/proc/net", "/etc/{resolv.conf,hosts}", "ip -j", "ethtool"),
 )

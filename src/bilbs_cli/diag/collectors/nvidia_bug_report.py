@@ -79,8 +79,13 @@ def run(argv: Sequence[str], folder: Path) -> int:
     (hidden / "mst").symlink_to(shutil.which("false") or "/bin/false")
     plain, packed = _fifo(folder / "report.log"), _fifo(folder / "report.log.gz")
     environment = os.environ | {"TMPDIR": str(scratch), "PATH": f"{hidden}:{os.environ.get('PATH', os.defpath)}"}
-    script = subprocess.Popen([*argv, "--output-file", str(folder / "report.log")], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.DEVNULL, env=environment, cwd=folder)
+    script = subprocess.Popen(
+        [*argv, "--output-file", str(folder / "report.log")],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        env=environment,
+        cwd=folder,
+    )
     gunzip = Gunzip()
     with selectors.DefaultSelector() as selector:
         selector.register(plain, selectors.EVENT_READ)

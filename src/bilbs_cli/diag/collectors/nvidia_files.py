@@ -17,8 +17,13 @@ VENDOR = "0x10de"
 GPU_CLASSES = ("0x0300", "0x0302")  # VGA and 3D controller
 KINDS = {"0x0300": "gpu", "0x0302": "gpu", "0x0680": "nvswitch"}  # PCI class and subclass of what is read here
 DEVICES = "/sys/bus/pci/devices"
-PROC_FILES = ("/proc/driver/nvidia/version", "/proc/driver/nvidia/params", "/proc/driver/nvidia/registry",
-              "/proc/driver/nvidia-nvswitch/devices/*/*", "/proc/driver/nvidia-nvlink/version")
+PROC_FILES = (
+    "/proc/driver/nvidia/version",
+    "/proc/driver/nvidia/params",
+    "/proc/driver/nvidia/registry",
+    "/proc/driver/nvidia-nvswitch/devices/*/*",
+    "/proc/driver/nvidia-nvlink/version",
+)
 INFORMATION = "/proc/driver/nvidia/gpus/*/information"
 LIBRARIES = ("/usr/lib/*/libnvidia-ml.so.*", "/usr/lib64/libnvidia-ml.so.*", "/usr/lib/libnvidia-ml.so.*")
 LOGS = ("/var/log/fabricmanager.log*", "/var/log/nvlsm.log", "/var/log/nvidia-imex*.log")
@@ -34,13 +39,21 @@ def _link_width(text: str) -> int:
 
 
 SPEC: sysfs.Spec = {
-    "vendor_id": ("vendor", str), "device_id": ("device", str), "class": ("class", str), "revision": ("revision", str),
-    "subsystem_vendor_id": ("subsystem_vendor", str), "subsystem_device_id": ("subsystem_device", str),
-    "link_speed_current": ("current_link_speed", str), "link_speed_max": ("max_link_speed", str),
-    "link_width_current": ("current_link_width", _link_width), "link_width_max": ("max_link_width", _link_width),
-    "numa_node": ("numa_node", int), "power_state": ("power_state", str),
+    "vendor_id": ("vendor", str),
+    "device_id": ("device", str),
+    "class": ("class", str),
+    "revision": ("revision", str),
+    "subsystem_vendor_id": ("subsystem_vendor", str),
+    "subsystem_device_id": ("subsystem_device", str),
+    "link_speed_current": ("current_link_speed", str),
+    "link_speed_max": ("max_link_speed", str),
+    "link_width_current": ("current_link_width", _link_width),
+    "link_width_max": ("max_link_width", _link_width),
+    "numa_node": ("numa_node", int),
+    "power_state": ("power_state", str),
     "runtime_status": ("power/runtime_status", str),
-    "aer_correctable": ("aer_dev_correctable", sysfs.counters), "aer_nonfatal": ("aer_dev_nonfatal", sysfs.counters),
+    "aer_correctable": ("aer_dev_correctable", sysfs.counters),
+    "aer_nonfatal": ("aer_dev_nonfatal", sysfs.counters),
     "aer_fatal": ("aer_dev_fatal", sysfs.counters),
 }
 

@@ -65,10 +65,15 @@ def retired_pages(raw: Any) -> list[dict[str, Any]]:
 
 def processes(raw: Any) -> list[dict[str, int | None]]:
     """Return process id, used bytes (None when the driver cannot say) and, under MIG, its instances."""
-    return [{"pid": one.pid, "used_bytes": one.usedGpuMemory,
-             **({} if one.gpuInstanceId in NOT_AVAILABLE else {"gpu_instance": one.gpuInstanceId}),
-             **({} if one.computeInstanceId in NOT_AVAILABLE else {"compute_instance": one.computeInstanceId})}
-            for one in raw[:ENTRIES]]
+    return [
+        {
+            "pid": one.pid,
+            "used_bytes": one.usedGpuMemory,
+            **({} if one.gpuInstanceId in NOT_AVAILABLE else {"gpu_instance": one.gpuInstanceId}),
+            **({} if one.computeInstanceId in NOT_AVAILABLE else {"compute_instance": one.computeInstanceId}),
+        }
+        for one in raw[:ENTRIES]
+    ]
 
 
 def memory(nvml: Any, handle: Any) -> list[int | None]:
@@ -121,8 +126,10 @@ def unique_sram_errors(nvml: Any, handle: Any) -> list[dict[str, int | bool]]:
         counts.entries = cast(room, POINTER(nvml.c_nvmlEccSramUniqueUncorrectedErrorEntry_v1_t))
         nvml.nvmlDeviceGetSramUniqueUncorrectedEccErrorCounts(handle, byref(counts))
         places = ("unit", "location", "sublocation", "extlocation", "address")
-        return [{**{name: getattr(one, name) for name in places}, "parity": bool(one.isParity), "count": one.count}
-                for one in room[: counts.entryCount]]
+        return [
+            {**{name: getattr(one, name) for name in places}, "parity": bool(one.isParity), "count": one.count}
+            for one in room[: counts.entryCount]
+        ]
     return []
 
 
@@ -137,8 +144,13 @@ def bank_remapper(nvml: Any, handle: Any) -> list[int | bool]:
     """Return active, inactive, pending, groups with all and without spare banks (nvmlEccBankRemapperStatus_v1_t)."""
     status = nvml.c_nvmlEccBankRemapperStatus_v1_t()
     nvml.nvmlDeviceGetBankRemapperStatus_v1(handle, byref(status))
-    return [whole(status.activeRemappings), whole(status.inactiveRemappings), flag(status.bPending),
-            whole(status.histogram.maxSpareGroupCount), whole(status.histogram.noSpareGroupCount)]
+    return [
+        whole(status.activeRemappings),
+        whole(status.inactiveRemappings),
+        flag(status.bPending),
+        whole(status.histogram.maxSpareGroupCount),
+        whole(status.histogram.noSpareGroupCount),
+    ]
 
 
 _PEER = one_of({0: "direct connected", 1: "switch connected"})  # nvmlPlatformInfo_v2_t.peerType
@@ -162,13 +174,27 @@ def platform(nvml: Any, handle: Any) -> list[str | int]:
 _STATE = one_of({0: "not supported", 1: "not started", 2: "in progress", 3: "completed"})
 _SUMMARY = one_of({0: "not supported", 1: "healthy", 2: "unhealthy", 3: "limited capacity"})
 _YES_NO = one_of({0: "not supported", 1: "true", 2: "false"})
-_CONFIGURATION = one_of({
-    0: "not supported", 1: "none", 2: "incorrect system guid", 3: "incorrect chassis serial", 4: "no partition",
-    5: "insufficient nvlinks", 6: "incompatible gpu firmware", 7: "invalid location", 8: "gpu state invalid"})
+_CONFIGURATION = one_of(
+    {
+        0: "not supported",
+        1: "none",
+        2: "incorrect system guid",
+        3: "incorrect chassis serial",
+        4: "no partition",
+        5: "insufficient nvlinks",
+        6: "incompatible gpu firmware",
+        7: "invalid location",
+        8: "gpu state invalid",
+    }
+)
 _HEALTH = (  # fact, shift, width
-    ("degraded_bandwidth", 0, 0x3, _YES_NO), ("route_recovery", 2, 0x3, _YES_NO), ("route_unhealthy", 4, 0x3, _YES_NO),
-    ("access_timeout_recovery", 6, 0x3, _YES_NO), ("incorrect_configuration", 8, 0xF, _CONFIGURATION),
-    ("partition_assigned", 12, 0x3, _YES_NO))
+    ("degraded_bandwidth", 0, 0x3, _YES_NO),
+    ("route_recovery", 2, 0x3, _YES_NO),
+    ("route_unhealthy", 4, 0x3, _YES_NO),
+    ("access_timeout_recovery", 6, 0x3, _YES_NO),
+    ("incorrect_configuration", 8, 0xF, _CONFIGURATION),
+    ("partition_assigned", 12, 0x3, _YES_NO),
+)
 
 
 def fabric(nvml: Any, handle: Any) -> list[Any]:
@@ -182,7 +208,10 @@ def fabric(nvml: Any, handle: Any) -> list[Any]:
     summary = getattr(info, "healthSummary", None)
     status = "success" if info.status == nvml.NVML_SUCCESS else str(nvml.NVMLError(info.status))
     return [
-        _STATE(info.state), status, info.cliqueId, str(uuid.UUID(bytes=bytes(info.clusterUuid))),
+        _STATE(info.state),
+        status,
+        info.cliqueId,
+        str(uuid.UUID(bytes=bytes(info.clusterUuid))),
         None if mask is None else hexadecimal(mask),
         None if mask is None else {name: words(mask >> shift & width) for name, shift, width, words in _HEALTH},
         None if summary is None else _SUMMARY(summary),

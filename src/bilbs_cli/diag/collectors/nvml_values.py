@@ -160,10 +160,34 @@ def one_of(names: Mapping[int, str]) -> Convert:
     return name
 
 
-RECOVERY = one_of({0: "none", 1: "gpu reset", 2: "node reboot", 3: "drain p2p", 4: "drain and reset",
-                   5: "recover imex domain", 6: "bus reset", 7: "system reboot"})  # NVML_GPU_RECOVERY_ACTION_*
-ARCHITECTURE = one_of({2: "Kepler", 3: "Maxwell", 4: "Pascal", 5: "Volta", 6: "Turing", 7: "Ampere", 8: "Ada Lovelace",
-                       9: "Hopper", 10: "Blackwell", 11: "DLA", 12: "DLA2", 13: "Rubin"})  # NVML_DEVICE_ARCH_*
+RECOVERY = one_of(
+    {
+        0: "none",
+        1: "gpu reset",
+        2: "node reboot",
+        3: "drain p2p",
+        4: "drain and reset",
+        5: "recover imex domain",
+        6: "bus reset",
+        7: "system reboot",
+    }
+)  # NVML_GPU_RECOVERY_ACTION_*
+ARCHITECTURE = one_of(
+    {
+        2: "Kepler",
+        3: "Maxwell",
+        4: "Pascal",
+        5: "Volta",
+        6: "Turing",
+        7: "Ampere",
+        8: "Ada Lovelace",
+        9: "Hopper",
+        10: "Blackwell",
+        11: "DLA",
+        12: "DLA2",
+        13: "Rubin",
+    }
+)  # NVML_DEVICE_ARCH_*
 COMPUTE_MODE = one_of({0: "Default", 1: "Exclusive_Thread", 2: "Prohibited", 3: "Exclusive_Process"})
 POWER_SOURCE = one_of({0: "AC", 1: "battery", 2: "undersized"})
 LINK_STATE = one_of({0: "inactive", 1: "active", 2: "sleep", 3: "active, traffic disabled"})
@@ -171,9 +195,17 @@ LINK_VERSION = one_of({1: "1.0", 2: "2.0", 3: "2.2", 4: "3.0", 5: "3.1", 6: "4.0
 REMOTE_TYPE = one_of({0: "gpu", 1: "ibm npu", 2: "switch", 0xFF: "unknown"})  # nvmlIntNvLinkDeviceType_t
 
 EVENT_REASONS = {  # nvmlClocksEventReason*, nvmlClocksThrottleReason*
-    0x1: "gpu_idle", 0x2: "applications_clocks_setting", 0x4: "sw_power_cap", 0x8: "hw_slowdown", 0x10: "sync_boost",
-    0x20: "sw_thermal_slowdown", 0x40: "hw_thermal_slowdown", 0x80: "hw_power_brake_slowdown",
-    0x100: "display_clocks_setting", 0x200: "board_limit", 0x400: "reliability",
+    0x1: "gpu_idle",
+    0x2: "applications_clocks_setting",
+    0x4: "sw_power_cap",
+    0x8: "hw_slowdown",
+    0x10: "sync_boost",
+    0x20: "sw_thermal_slowdown",
+    0x40: "hw_thermal_slowdown",
+    0x80: "hw_power_brake_slowdown",
+    0x100: "display_clocks_setting",
+    0x200: "board_limit",
+    0x400: "reliability",
 }
 
 

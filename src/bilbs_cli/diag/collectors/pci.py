@@ -16,23 +16,39 @@ NO_BUS = f"no device in {DEVICES}"
 ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 PCI_IDS = ("/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids")
 
-IDENTITY: sysfs.Spec = {fact: (name, pci_config.identifier) for fact, name in (
-    ("vendor_id", "vendor"), ("device_id", "device"), ("class_id", "class"), ("revision", "revision"),
-    ("subsystem_vendor_id", "subsystem_vendor"), ("subsystem_device_id", "subsystem_device"))}
+IDENTITY: sysfs.Spec = {
+    fact: (name, pci_config.identifier)
+    for fact, name in (
+        ("vendor_id", "vendor"),
+        ("device_id", "device"),
+        ("class_id", "class"),
+        ("revision", "revision"),
+        ("subsystem_vendor_id", "subsystem_vendor"),
+        ("subsystem_device_id", "subsystem_device"),
+    )
+}
 STATE: sysfs.Spec = {
-    "numa_node": ("numa_node", int), "power_state": ("power_state", str),
-    "enabled": ("enable", lambda text: text != "0"), "runtime_status": ("power/runtime_status", str)}
+    "numa_node": ("numa_node", int),
+    "power_state": ("power_state", str),
+    "enabled": ("enable", lambda text: text != "0"),
+    "runtime_status": ("power/runtime_status", str),
+}
 LINK: sysfs.Spec = {
     "current_link_speed_gts": ("current_link_speed", pci_config.link_speed),
     "max_link_speed_gts": ("max_link_speed", pci_config.link_speed),
-    "current_link_width": ("current_link_width", int), "max_link_width": ("max_link_width", int)}
+    "current_link_width": ("current_link_width", int),
+    "max_link_width": ("max_link_width", int),
+}
 ERRORS: sysfs.Spec = {  # counted by the kernel since boot: reading them touches no hardware
-    "aer_correctable": ("aer_dev_correctable", sysfs.counters), "aer_nonfatal": ("aer_dev_nonfatal", sysfs.counters),
-    "aer_fatal": ("aer_dev_fatal", sysfs.counters)}
+    "aer_correctable": ("aer_dev_correctable", sysfs.counters),
+    "aer_nonfatal": ("aer_dev_nonfatal", sysfs.counters),
+    "aer_fatal": ("aer_dev_fatal", sysfs.counters),
+}
 ROOT_ERRORS: sysfs.Spec = {
     "aer_root_correctable": ("aer_rootport_total_err_cor", int),
     "aer_root_nonfatal": ("aer_rootport_total_err_nonfatal", int),
-    "aer_root_fatal": ("aer_rootport_total_err_fatal", int)}
+    "aer_root_fatal": ("aer_rootport_total_err_fatal", int),
+}
 
 
 def collect(job: Job) -> None:
@@ -180,7 +196,17 @@ def _iommu(job: Job) -> None:
 
 
 PCI = Collector(
-    "pci", "PCI: links, errors, slots", "pci", 30.0, collect,
-    reads=("/sys/bus/pci/devices", "/sys/bus/pci/slots", "/sys/kernel/iommu_groups", "pci.ids", "lspci -vvv -nn",
-           "lspci -tv"),
+    "pci",
+    "PCI: links, errors, slots",
+    "pci",
+    30.0,
+    collect,
+    reads=(
+        "/sys/bus/pci/devices",
+        "/sys/bus/pci/slots",
+        "/sys/kernel/iommu_groups",
+        "pci.ids",
+        "lspci -vvv -nn",
+        "lspci -tv",
+    ),
 )

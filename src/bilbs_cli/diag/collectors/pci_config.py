@@ -13,10 +13,26 @@ ACS = 0x000D  # extended capability: access control services
 CAPABILITY_LIST = 0x10  # status bit
 PCI_EXPRESS = 0x10  # capability: PCI Express
 ASPM = {0: "disabled", 1: "L0s", 2: "L1", 3: "L0s L1"}
-ACS_BITS = ("source_validation", "translation_blocking", "request_redirect", "completion_redirect",
-            "upstream_forwarding", "egress_control", "direct_translated")
-PORTS = {0: "endpoint", 1: "legacy_endpoint", 4: "root_port", 5: "upstream_port", 6: "downstream_port",
-         7: "bridge_to_pci", 8: "bridge_from_pci", 9: "root_complex_endpoint", 10: "root_complex_event_collector"}
+ACS_BITS = (
+    "source_validation",
+    "translation_blocking",
+    "request_redirect",
+    "completion_redirect",
+    "upstream_forwarding",
+    "egress_control",
+    "direct_translated",
+)
+PORTS = {
+    0: "endpoint",
+    1: "legacy_endpoint",
+    4: "root_port",
+    5: "upstream_port",
+    6: "downstream_port",
+    7: "bridge_to_pci",
+    8: "bridge_from_pci",
+    9: "root_complex_endpoint",
+    10: "root_complex_event_collector",
+}
 NEXT_VENDOR = re.compile(rb"^[0-9a-fC]", re.MULTILINE)  # a vendor, or the list of classes at the end of pci.ids
 CLASSES = {"0200": "nic", "0207": "infiniband", "0108": "nvme", "0107": "storage", "0104": "storage", "0106": "storage"}
 
@@ -110,7 +126,9 @@ def names(database: bytes, vendor: str, device: str) -> tuple[str | None, str | 
     end = database.find(b"\n", start)
     end = len(database) if end < 0 else end
     following = NEXT_VENDOR.search(database, end)
-    inner = re.search(rb"^\t%s  (.*)$" % device.encode(), database[end : following.start() if following else None], re.MULTILINE)
+    inner = re.search(
+        rb"^\t%s  (.*)$" % device.encode(), database[end : following.start() if following else None], re.MULTILINE
+    )
     vendor_name = database[start + len(wanted) : end].decode("utf-8", "replace")
     return vendor_name, inner[1].decode("utf-8", "replace") if inner else None
 

@@ -88,8 +88,13 @@ def load(text: str) -> dict[str, float | int]:
     """
     one, five, fifteen, tasks, *_ = text.split()
     running, total = tasks.split("/")
-    return {"load_1m": float(one), "load_5m": float(five), "load_15m": float(fifteen),
-            "threads_running": int(running), "threads": int(total)}
+    return {
+        "load_1m": float(one),
+        "load_5m": float(five),
+        "load_15m": float(fifteen),
+        "threads_running": int(running),
+        "threads": int(total),
+    }
 
 
 INTERESTING = re.compile(
@@ -128,11 +133,18 @@ def limits(text: str) -> dict[str, int | str]:
     >>> limits("Limit           Soft Limit   Hard Limit   Units\nMax open files  1024         524288       files\n")
     {'open_files': 1024}
     """
-    wanted = {"Max open files": "open_files", "Max locked memory": "locked_memory_bytes", "Max processes": "processes",
-              "Max stack size": "stack_bytes"}
+    wanted = {
+        "Max open files": "open_files",
+        "Max locked memory": "locked_memory_bytes",
+        "Max processes": "processes",
+        "Max stack size": "stack_bytes",
+    }
     rows = (re.split(r"\s{2,}", line) for line in text.splitlines())
-    return {wanted[row[0]]: int(row[1]) if row[1].isdecimal() else row[1]
-            for row in rows if len(row) > 1 and row[0] in wanted}
+    return {
+        wanted[row[0]]: int(row[1]) if row[1].isdecimal() else row[1]
+        for row in rows
+        if len(row) > 1 and row[0] in wanted
+    }
 
 
 def throttled(counts: list[int]) -> dict[str, int]:

@@ -47,8 +47,15 @@ def parse_stat(text: str) -> Task:
     if len(fields) < 22:
         raise ValueError("too few fields in a stat line")
     ticks = int(fields[11]) + int(fields[12])
-    return Task(int(pid), visible(name), fields[0], int(fields[17]), ticks / TICKS_PER_S,
-                int(fields[19]) / TICKS_PER_S, int(fields[21]) * PAGE_BYTES)
+    return Task(
+        int(pid),
+        visible(name),
+        fields[0],
+        int(fields[17]),
+        ticks / TICKS_PER_S,
+        int(fields[19]) / TICKS_PER_S,
+        int(fields[21]) * PAGE_BYTES,
+    )
 
 
 def visible(name: str) -> str:
@@ -109,8 +116,10 @@ def table(tasks: list[Task], uptime_s: float | None, limit: int = 40) -> str:
     def row(task: Task) -> str:
         age = f"{uptime_s - task.started_s:.0f}" if uptime_s is not None else "?"
         memory_mib = task.rss_bytes / (1 << 20)
-        return (f"{task.pid:8} {task.state:5} {task.threads:7} {memory_mib:9.1f} {task.cpu_s:10.1f} {age:>10}"
-                f"  {task.name}\n")
+        return (
+            f"{task.pid:8} {task.state:5} {task.threads:7} {memory_mib:9.1f} {task.cpu_s:10.1f} {age:>10}"
+            f"  {task.name}\n"
+        )
 
     memory = sorted(tasks, key=lambda task: task.rss_bytes, reverse=True)[:limit]
     busy = sorted(tasks, key=lambda task: task.cpu_s, reverse=True)[:limit]

@@ -28,9 +28,12 @@ def _array(block: str, head: re.Match[str]) -> dict[str, Any]:
     return {
         "state": " ".join(filter(None, (head[2], head[3]))),
         "level": next((word for word in words if "[" not in word), None),
-        "members": sorted(name for name, _ in members), "failed": sorted(name for name, failed in members if failed),
-        "wanted": int(counts[1]) if counts else None, "working": int(counts[2]) if counts else None,
-        "progress": f"{progress[1]} = {progress[2]}" if progress else "none"}
+        "members": sorted(name for name, _ in members),
+        "failed": sorted(name for name, failed in members if failed),
+        "wanted": int(counts[1]) if counts else None,
+        "working": int(counts[2]) if counts else None,
+        "progress": f"{progress[1]} = {progress[2]}" if progress else "none",
+    }
 
 
 def zpools(text: str) -> dict[str, dict[str, Any]]:

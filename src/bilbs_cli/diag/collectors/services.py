@@ -10,22 +10,84 @@ from bilbs_cli.diag.collectors import processes, sysfs
 from bilbs_cli.diag.job import Collector, Job, Profile
 from bilbs_cli.diag.model import NotCollected, Status, Value
 
-UNITS = tuple(f"{name}.service" for name in (
-    "nvidia-persistenced", "nvidia-fabricmanager", "nvidia-imex", "nvidia-dcgm", "nvlsm", "nvidia-powerd",
-    "dcgm-exporter", "docker", "containerd", "crio", "kubelet", "slurmd", "munge", "openibd", "opensmd", "chrony",
-    "chronyd", "ntpd", "systemd-timesyncd", "ssh", "sshd", "systemd-journald", "ipmievd", "rasdaemon", "smartmontools",
-    "smartd", "systemd-modules-load", "dkms"))
+UNITS = tuple(
+    f"{name}.service"
+    for name in (
+        "nvidia-persistenced",
+        "nvidia-fabricmanager",
+        "nvidia-imex",
+        "nvidia-dcgm",
+        "nvlsm",
+        "nvidia-powerd",
+        "dcgm-exporter",
+        "docker",
+        "containerd",
+        "crio",
+        "kubelet",
+        "slurmd",
+        "munge",
+        "openibd",
+        "opensmd",
+        "chrony",
+        "chronyd",
+        "ntpd",
+        "systemd-timesyncd",
+        "ssh",
+        "sshd",
+        "systemd-journald",
+        "ipmievd",
+        "rasdaemon",
+        "smartmontools",
+        "smartd",
+        "systemd-modules-load",
+        "dkms",
+    )
+)
 NVIDIA = UNITS[:5]
 PROPERTIES = (
-    "Id", "LoadState", "ActiveState", "SubState", "UnitFileState", "Result", "NRestarts", "MainPID", "ExecMainStatus",
-    "ExecMainCode", "ActiveEnterTimestamp", "InactiveEnterTimestamp", "StateChangeTimestamp", "MemoryCurrent",
-    "TasksCurrent", "FragmentPath")
-FACTS = {"LoadState": "load_state", "ActiveState": "active_state", "SubState": "sub_state",
-         "UnitFileState": "enabled", "Result": "result"}
+    "Id",
+    "LoadState",
+    "ActiveState",
+    "SubState",
+    "UnitFileState",
+    "Result",
+    "NRestarts",
+    "MainPID",
+    "ExecMainStatus",
+    "ExecMainCode",
+    "ActiveEnterTimestamp",
+    "InactiveEnterTimestamp",
+    "StateChangeTimestamp",
+    "MemoryCurrent",
+    "TasksCurrent",
+    "FragmentPath",
+)
+FACTS = {
+    "LoadState": "load_state",
+    "ActiveState": "active_state",
+    "SubState": "sub_state",
+    "UnitFileState": "enabled",
+    "Result": "result",
+}
 NUMBERS = {"NRestarts": "restarts", "MainPID": "main_pid", "ExecMainStatus": "exit_status"}
-DAEMONS = {name[:15]: name for name in (  # the kernel keeps 15 characters of a name
-    "nvidia-persistenced", "nv-fabricmanager", "nv-hostengine", "nvidia-imex", "dockerd", "containerd", "crio",
-    "kubelet", "slurmd", "chronyd", "sshd", "systemd-journald", "rasdaemon")}
+DAEMONS = {
+    name[:15]: name
+    for name in (  # the kernel keeps 15 characters of a name
+        "nvidia-persistenced",
+        "nv-fabricmanager",
+        "nv-hostengine",
+        "nvidia-imex",
+        "dockerd",
+        "containerd",
+        "crio",
+        "kubelet",
+        "slurmd",
+        "chronyd",
+        "sshd",
+        "systemd-journald",
+        "rasdaemon",
+    )
+}
 FILES = ("/etc/docker/daemon.json", "/etc/containerd/config.toml", "/etc/nvidia-container-runtime/config.toml")
 UNIT_NAME = re.compile(r"[A-Za-z0-9:_.\\@][A-Za-z0-9:_.\\@-]{0,254}")  # systemd.unit(5); a dash first is an option
 FAILED_LOGS = 20
@@ -153,7 +215,16 @@ def _containers(job: Job, names: set[str]) -> None:
 
 
 SERVICES = Collector(
-    "services", "Services: failed units, GPU and container daemons", "services", 30.0, collect,
-    reads=("systemctl list-units, show, list-jobs", "journalctl of failed and named units", "docker info, ps",
-           "nvidia-container-cli info", "/proc/PID/stat"),
+    "services",
+    "Services: failed units, GPU and container daemons",
+    "services",
+    30.0,
+    collect,
+    reads=(
+        "systemctl list-units, show, list-jobs",
+        "journalctl of failed and named units",
+        "docker info, ps",
+        "nvidia-container-cli info",
+        "/proc/PID/stat",
+    ),
 )

@@ -7,17 +7,40 @@ from collections.abc import Mapping
 from typing import Any
 
 ATTRIBUTES = {  # ATA attribute numbers whose raw value is a count of trouble; names by smartctl's drive database
-    5: "reallocated_sectors", 187: "reported_uncorrectable", 197: "pending_sectors", 198: "offline_uncorrectable",
-    199: "crc_errors"}
-BOTH = {"critical_warning": "critical_warning", "media_errors": "media_errors", "unsafe_shutdowns": "unsafe_shutdowns",
-        "num_err_log_entries": "error_log_entries", "power_on_hours": "power_on_hours",
-        "data_units_written": "data_units_written"}
-NVME = BOTH | {"available_spare": "spare_percent", "available_spare_threshold": "spare_threshold_percent",
-               "percentage_used": "used_percent"}
-NVME_CLI = BOTH | {"avail_spare": "spare_percent", "spare_thresh": "spare_threshold_percent",
-                   "percent_used": "used_percent"}
-EXIT_BITS = ("command_line", "open_failed", "command_failed", "failing", "prefail_below_threshold",
-             "was_below_threshold", "error_log", "selftest_log")  # smartctl(8), EXIT STATUS
+    5: "reallocated_sectors",
+    187: "reported_uncorrectable",
+    197: "pending_sectors",
+    198: "offline_uncorrectable",
+    199: "crc_errors",
+}
+BOTH = {
+    "critical_warning": "critical_warning",
+    "media_errors": "media_errors",
+    "unsafe_shutdowns": "unsafe_shutdowns",
+    "num_err_log_entries": "error_log_entries",
+    "power_on_hours": "power_on_hours",
+    "data_units_written": "data_units_written",
+}
+NVME = BOTH | {
+    "available_spare": "spare_percent",
+    "available_spare_threshold": "spare_threshold_percent",
+    "percentage_used": "used_percent",
+}
+NVME_CLI = BOTH | {
+    "avail_spare": "spare_percent",
+    "spare_thresh": "spare_threshold_percent",
+    "percent_used": "used_percent",
+}
+EXIT_BITS = (
+    "command_line",
+    "open_failed",
+    "command_failed",
+    "failing",
+    "prefail_below_threshold",
+    "was_below_threshold",
+    "error_log",
+    "selftest_log",
+)  # smartctl(8), EXIT STATUS
 
 
 def document(data: bytes | None) -> Mapping[str, Any] | None:
@@ -55,10 +78,13 @@ def smartctl(found: Mapping[str, Any]) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "passed": passed if isinstance(passed, bool) else None,
         "model": _text(pick(found, "model_name") or pick(found, "scsi_model_name")),
-        "serial": _text(pick(found, "serial_number")), "firmware": _text(pick(found, "firmware_version")),
+        "serial": _text(pick(found, "serial_number")),
+        "firmware": _text(pick(found, "firmware_version")),
         "temperature_c": number(pick(found, "temperature", "current")),
         "power_on_hours": number(pick(found, "power_on_time", "hours")),
-        "exit_bits": exit_bits(pick(found, "smartctl", "exit_status")), "messages": _messages(found)}
+        "exit_bits": exit_bits(pick(found, "smartctl", "exit_status")),
+        "messages": _messages(found),
+    }
     health = pick(found, "nvme_smart_health_information_log")
     if isinstance(health, Mapping):
         facts |= {fact: number(health.get(name)) for name, fact in NVME.items()}

@@ -10,18 +10,37 @@ from bilbs_cli.diag.collectors import mounts, raid, smart, sysfs
 from bilbs_cli.diag.job import Collector, Job, Profile
 from bilbs_cli.diag.model import NotCollected, ReadError, Reading, Status, Value
 
-FILES = ("/proc/mounts", "/proc/mdstat", "/proc/diskstats", "/proc/partitions", "/proc/swaps", "/etc/fstab",
-         "/etc/mdadm/mdadm.conf")
+FILES = (
+    "/proc/mounts",
+    "/proc/mdstat",
+    "/proc/diskstats",
+    "/proc/partitions",
+    "/proc/swaps",
+    "/etc/fstab",
+    "/etc/mdadm/mdadm.conf",
+)
 MOUNTS = 256
 LSBLK = "NAME,KNAME,TYPE,SIZE,FSTYPE,MOUNTPOINT,MODEL,SERIAL,ROTA,RO,STATE,TRAN,HCTL,PKNAME"
 DISK_SPEC: sysfs.Spec = {
-    "size_bytes": ("size", lambda text: int(text) * 512), "read_only": ("ro", lambda text: text == "1"),
-    "removable": ("removable", lambda text: text == "1"), "rotational": ("queue/rotational", lambda text: text == "1"),
-    "model": ("device/model", str), "serial": ("device/serial", str), "firmware": ("device/firmware_rev", str),
-    "state": ("device/state", str), "io_errors": ("device/ioerr_cnt", sysfs.whole)}
+    "size_bytes": ("size", lambda text: int(text) * 512),
+    "read_only": ("ro", lambda text: text == "1"),
+    "removable": ("removable", lambda text: text == "1"),
+    "rotational": ("queue/rotational", lambda text: text == "1"),
+    "model": ("device/model", str),
+    "serial": ("device/serial", str),
+    "firmware": ("device/firmware_rev", str),
+    "state": ("device/state", str),
+    "io_errors": ("device/ioerr_cnt", sysfs.whole),
+}
 CONTROLLER_SPEC: sysfs.Spec = {
-    "state": ("state", str), "model": ("model", str), "serial": ("serial", str), "firmware": ("firmware_rev", str),
-    "transport": ("transport", str), "address": ("address", str), "numa_node": ("numa_node", int)}
+    "state": ("state", str),
+    "model": ("model", str),
+    "serial": ("serial", str),
+    "firmware": ("firmware_rev", str),
+    "transport": ("transport", str),
+    "address": ("address", str),
+    "numa_node": ("numa_node", int),
+}
 ARRAY_SPEC: sysfs.Spec = {"mismatches": ("mismatch_cnt", int), "degraded": ("degraded", int)}
 LVM_REPORT = ("--reportformat", "json", "--units", "b", "--nosuffix", "--readonly")  # takes no lock, writes nothing
 VIRTUAL = ("loop", "ram", "zram", "md", "dm-", "sr", "fd", "nbd", "rbd", "drbd", "zd")
@@ -57,8 +76,11 @@ def _file_systems(job: Job, found: list[mounts.Mount]) -> None:
     silent: set[str] = set()
     for mount in found:
         path = ("file_systems", mounts.unit_name(mount.place))
-        sysfs.leaves(job, path, {"mount_point": mount.place, "type": mount.kind, "device": mount.device,
-                                 "read_only": mount.read_only})
+        sysfs.leaves(
+            job,
+            path,
+            {"mount_point": mount.place, "type": mount.kind, "device": mount.device, "read_only": mount.read_only},
+        )
         if not job.options.live:
             job.record((*path, "usage"), NotCollected("the mounted system is not running: its free space is not known"))
         elif mount.network and mount.server in silent:
@@ -69,6 +91,7 @@ def _file_systems(job: Job, found: list[mounts.Mount]) -> None:
 
 def _usage(job: Job, path: tuple[str, ...], mount: mounts.Mount) -> bool:
     """Ask a file system for its free space; say whether it answered at all."""
+
     def ask() -> dict[str, Any] | ReadError:
         try:
             return mounts.usage(mount.place)
@@ -129,7 +152,9 @@ def _health(job: Job, disks: list[str], controllers: list[str]) -> None:
 def _namespace(job: Job, controller: str) -> str:
     """Return the disk that a controller's SMART data belong to: its first namespace, itself where it has none."""
     found = job.glob(f"/sys/class/nvme/{controller}/nvme*n*")
-    return re.sub(r"c\d+(?=n)", "", found[0].rpartition("/")[2]) if found else controller  # nvme0c1n1 is a path to nvme0n1
+    return (
+        re.sub(r"c\d+(?=n)", "", found[0].rpartition("/")[2]) if found else controller
+    )  # nvme0c1n1 is a path to nvme0n1
 
 
 def _megaraid(job: Job) -> None:
@@ -149,7 +174,9 @@ def _smart(job: Job, disk: str, *device: str) -> None:
     if found is not None:
         sysfs.leaves(job, ("disks", disk, "smart"), smart.smartctl(found))
     if disk.startswith("nvme") and process.find("nvme"):
-        output = job.command(("nvme", "smart-log", *device, "-o", "json"), f"nvme/{disk}-smart-log.json", timeout_s=SMART_S)
+        output = job.command(
+            ("nvme", "smart-log", *device, "-o", "json"), f"nvme/{disk}-smart-log.json", timeout_s=SMART_S
+        )
         log = smart.document(output)
         if log is not None and found is None:
             sysfs.leaves(job, ("disks", disk, "smart"), smart.nvme_smart_log(log))
@@ -176,7 +203,20 @@ def _disk_obstacle(job: Job, name: str) -> str | None:
 
 
 STORAGE = Collector(
-    "storage", "Storage: disks, file systems, RAID", "storage", 60.0, collect, idle=True,
-    reads=("/proc/{mounts,mdstat,diskstats}", "statvfs(3) of each mount", "/sys/block", "/sys/class/nvme", "lsblk",
-           "smartctl -x -j", "nvme smart-log", "zpool, pvs/vgs/lvs, multipath, btrfs where used"),
+    "storage",
+    "Storage: disks, file systems, RAID",
+    "storage",
+    60.0,
+    collect,
+    idle=True,
+    reads=(
+        "/proc/{mounts,mdstat,diskstats}",
+        "statvfs(3) of each mount",
+        "/sys/block",
+        "/sys/class/nvme",
+        "lsblk",
+        "smartctl -x -j",
+        "nvme smart-log",
+        "zpool, pvs/vgs/lvs, multipath, btrfs where used",
+    ),
 )

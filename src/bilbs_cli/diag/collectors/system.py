@@ -13,25 +13,60 @@ from bilbs_cli.diag.collectors import clock, hardware, proc_text, processes, sys
 from bilbs_cli.diag.job import Collector, Job, Profile
 from bilbs_cli.diag.model import NotCollected, ReadError, Reading, Status, Value
 
-FILES = ("/etc/os-release", "/proc/version", "/proc/uptime", "/proc/loadavg", "/proc/meminfo", "/proc/vmstat",
-         "/proc/pressure/cpu", "/proc/pressure/memory", "/proc/pressure/io", "/proc/1/limits", "/etc/machine-info",
-         "/run/reboot-required.pkgs")
-FULL_FILES = ("/proc/interrupts", "/proc/softirqs", "/proc/zoneinfo", "/proc/buddyinfo", "/proc/slabinfo",
-              "/proc/iomem")
+FILES = (
+    "/etc/os-release",
+    "/proc/version",
+    "/proc/uptime",
+    "/proc/loadavg",
+    "/proc/meminfo",
+    "/proc/vmstat",
+    "/proc/pressure/cpu",
+    "/proc/pressure/memory",
+    "/proc/pressure/io",
+    "/proc/1/limits",
+    "/etc/machine-info",
+    "/run/reboot-required.pkgs",
+)
+FULL_FILES = (
+    "/proc/interrupts",
+    "/proc/softirqs",
+    "/proc/zoneinfo",
+    "/proc/buddyinfo",
+    "/proc/slabinfo",
+    "/proc/iomem",
+)
 
-VMSTAT = {"oom_kill": "oom_kills", "pgmajfault": "major_faults", "pswpin": "swap_in_pages", "pswpout": "swap_out_pages",
-          "hwpoison": "hwpoison_pages"}
-MEMORY = {"MemTotal": "total_bytes", "MemFree": "free_bytes", "MemAvailable": "available_bytes",
-          "SwapTotal": "swap_total_bytes", "SwapFree": "swap_free_bytes", "Dirty": "dirty_bytes",
-          "Shmem": "shmem_bytes", "Slab": "slab_bytes", "SUnreclaim": "slab_unreclaimable_bytes",
-          "Committed_AS": "committed_bytes",
-          "HardwareCorrupted": "hardware_corrupted_bytes", "HugePages_Total": "huge_pages",
-          "HugePages_Free": "huge_pages_free"}
+VMSTAT = {
+    "oom_kill": "oom_kills",
+    "pgmajfault": "major_faults",
+    "pswpin": "swap_in_pages",
+    "pswpout": "swap_out_pages",
+    "hwpoison": "hwpoison_pages",
+}
+MEMORY = {
+    "MemTotal": "total_bytes",
+    "MemFree": "free_bytes",
+    "MemAvailable": "available_bytes",
+    "SwapTotal": "swap_total_bytes",
+    "SwapFree": "swap_free_bytes",
+    "Dirty": "dirty_bytes",
+    "Shmem": "shmem_bytes",
+    "Slab": "slab_bytes",
+    "SUnreclaim": "slab_unreclaimable_bytes",
+    "Committed_AS": "committed_bytes",
+    "HardwareCorrupted": "hardware_corrupted_bytes",
+    "HugePages_Total": "huge_pages",
+    "HugePages_Free": "huge_pages_free",
+}
 NODE = {"MemTotal": "total_bytes", "MemFree": "free_bytes"}
 CLOCK_SOURCE: sysfs.Spec = {"source": ("current_clocksource", str), "sources_available": ("available_clocksource", str)}
 CGROUP: sysfs.Spec = {
-    "memory_max": ("memory.max", str), "cpu_max": ("cpu.max", str), "cpus_effective": ("cpuset.cpus.effective", str),
-    "pids_max": ("pids.max", str), "memory_limit_bytes": ("memory/memory.limit_in_bytes", int)}
+    "memory_max": ("memory.max", str),
+    "cpu_max": ("cpu.max", str),
+    "cpus_effective": ("cpuset.cpus.effective", str),
+    "pids_max": ("pids.max", str),
+    "memory_limit_bytes": ("memory/memory.limit_in_bytes", int),
+}
 RPM_LINE = "%{NAME} %{VERSION}-%{RELEASE}.%{ARCH}\\n"
 SYNC_DAEMONS = {"chronyd", "ntpd", "ntpd-opensntpd", "systemd-timesyn", "ptp4l", "phc2sys"}
 STACKS = 40  # of blocked tasks; the first ones tell the story
@@ -181,7 +216,8 @@ def _tasks(job: Job) -> None:
     job.record(("tasks", "count"), Value(len(tasks)))
     job.record(("clock", "daemons"), Value(sorted({task.name for task in tasks} & SYNC_DAEMONS)))
     found: tuple[list[tuple[str, processes.Task]], bool] | None = job.attempt(
-        "tasks/threads", lambda: processes.blocked(root, tasks, THREAD_SCAN_S), timeout_s=10.0)
+        "tasks/threads", lambda: processes.blocked(root, tasks, THREAD_SCAN_S), timeout_s=10.0
+    )
     if found is not None:
         _blocked(job, *found)
 
@@ -198,7 +234,9 @@ def _blocked(job: Job, blocked: list[tuple[str, processes.Task]], complete: bool
         job.record(("tasks", "blocked", str(task.pid), "wchan"), wchan)
         lines += [f"pid {task.pid} {task.name} (wchan {_shown(wchan)})", _shown(stack), ""]
     if denied:
-        job.gap("task-stacks", Status.DENIED, "where blocked tasks hang in the kernel needs root", source="/proc/PID/stack")
+        job.gap(
+            "task-stacks", Status.DENIED, "where blocked tasks hang in the kernel needs root", source="/proc/PID/stack"
+        )
     if lines:
         job.text("blocked-tasks.txt", "\n".join(lines), source="files: /proc/PID/{wchan,stack} of tasks in state D")
 
@@ -237,8 +275,11 @@ def _packages(job: Job) -> None:
     if data is not None:
         packages = proc_text.dpkg_status(data)
         job.record(("packages",), Value(packages))
-        job.text("packages.txt", "".join(f"{name} {version}\n" for name, version in sorted(packages.items())),
-                 source="file: /var/lib/dpkg/status, packages that matter here")
+        job.text(
+            "packages.txt",
+            "".join(f"{name} {version}\n" for name, version in sorted(packages.items())),
+            source="file: /var/lib/dpkg/status, packages that matter here",
+        )
     elif job.glob("/var/lib/rpm") or job.glob("/usr/lib/sysimage/rpm"):
         job.command(("rpm", "-qa", "--queryformat", RPM_LINE), "packages.txt", timeout_s=30.0, later=True)
 
@@ -261,7 +302,20 @@ def _renamed(job: Job, path: tuple[str, ...], names: Mapping[str, str], values: 
 
 
 SYSTEM = Collector(
-    "system", "Host: system, memory, clock, tasks", "system", 40.0, collect,
-    reads=("/etc/os-release", "/proc", "/sys/devices/system/{cpu,node,edac}", "/sys/class/dmi/id", "dmidecode",
-           "adjtimex(2)", "hwmon", "/var/lib/dpkg/status or rpm -qa", "rasdaemon's database"),
+    "system",
+    "Host: system, memory, clock, tasks",
+    "system",
+    40.0,
+    collect,
+    reads=(
+        "/etc/os-release",
+        "/proc",
+        "/sys/devices/system/{cpu,node,edac}",
+        "/sys/class/dmi/id",
+        "dmidecode",
+        "adjtimex(2)",
+        "hwmon",
+        "/var/lib/dpkg/status or rpm -qa",
+        "rasdaemon's database",
+    ),
 )

@@ -11,8 +11,9 @@ import hmac
 import ipaddress
 from functools import lru_cache
 
-_KEPT_4 = tuple(map(ipaddress.IPv4Network, (
-    "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4")))
+_KEPT_4 = tuple(
+    map(ipaddress.IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4"))
+)
 _PRIVATE_4 = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
 _KEPT_6 = tuple(map(ipaddress.IPv6Network, ("::/127", "ff00::/8")))
 _SCOPES_6 = tuple(map(ipaddress.IPv6Network, ("fe80::/64", "fc00::/8", "fd00::/8", "2000::/3")))

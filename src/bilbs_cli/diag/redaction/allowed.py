@@ -28,7 +28,9 @@ _PLACEHOLDER = re.compile(
     rb"|arn:[\w:/.-]+|op://\S+|file:/\S+|0x0+|(?:(?:files|compat|systemd|sss|ldap|nis|winbind|db|mymachines|\[[\w=!]+\])[ \t]*)+|\\+|(?:SHA256|MD5):[\w+/:=]+|(?:ssh-(?:rsa|ed25519|dss)|ecdsa-sha2-\S+) .*)",
     re.IGNORECASE | re.DOTALL,
 )
-_PATH = re.compile(rb"(?:/(?:etc|run|var|usr|home|root|opt|mnt|proc|sys|tmp|dev|srv|boot|lib|data)(?:/[\w.+@:%-]+)+/?|~?/?[\w./-]+\.(?:pem|key|crt|cer|p12|pfx|jks|pub|json|txt|yaml|yml|conf|so|py))")
+_PATH = re.compile(
+    rb"(?:/(?:etc|run|var|usr|home|root|opt|mnt|proc|sys|tmp|dev|srv|boot|lib|data)(?:/[\w.+@:%-]+)+/?|~?/?[\w./-]+\.(?:pem|key|crt|cer|p12|pfx|jks|pub|json|txt|yaml|yml|conf|so|py))"
+)
 _NUMBER = re.compile(rb"[-+]?(?:\d{1,7}|\d+\.\d+|0x[0-9a-f]{1,8})(?:[smhd%]|ms|us|ns|/s)?", re.IGNORECASE)
 _WORD = re.compile(rb"[A-Za-z][a-z]*(?:[-'][a-z]+)?[.,;:!]?")
 _PARTS = re.compile(rb"[A-Za-z0-9+/=]{12,}")

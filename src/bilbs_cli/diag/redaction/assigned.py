@@ -14,15 +14,25 @@ from bilbs_cli.diag.redaction.rule import Span, compiled
 _NAME = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 _CLOSE = rb"(?:\\*[\"'`]|[\])]|" + values.COLOUR + rb"|%(?:25)*(?:22|27|5[BbDd])|&quot;|&#3[49];|\\+u002[27])*"
 _SEPARATOR = rb"[ \t]*(?:=>|->|\xe2\x86\x92|:=|\+=|::|==|\?=|:|=|\||%(?:25)*3[ad]|\\+u003[ad]|&#(?:58|61);)"
-_TAIL = (rb"(?:[ ](?:value|id|hash|text|string))?" + _CLOSE + rb"(?:" + _SEPARATOR
-         + rb"|\\*[\"'][ \t]*,|,[ \t]*(?:<<)?\\*\"|[ ]\.[ ]\\*\")")
+_TAIL = (
+    rb"(?:[ ](?:value|id|hash|text|string))?"
+    + _CLOSE
+    + rb"(?:"
+    + _SEPARATOR
+    + rb"|\\*[\"'][ \t]*,|,[ \t]*(?:<<)?\\*\"|[ ]\.[ ]\\*\")"
+)
 ASSIGNED = CORES + rb"[\w.\-]*" + _TAIL
 LIKELY = likely(CORES, _TAIL, FREQUENT)
 ELEMENT = rb"<(?:\w+:)?[\w.\-]*" + CORES + rb"[\w.\-]*(?:[ \t][^<>]*)?>"
 PLIST = rb"<key>[\w.\- ]*" + CORES + rb"[\w.\-]*</key>"
-OPTION = rb"(?:^|[\s\"'=,\[(/{])(?:--?|/)[\w\-]*" + CORES + rb"[\w\-]*(?:\\*[\"'],?)?(?:[ \t]+\\*[\"']?[^\s\-]|[ \t]*\r?$)"
-NAMED = (rb"(?:name|key|property|variable|option|param(?:eter)?|id|field)\\*[\"']?[ \t]*(?::|=>?)[ \t]*\\*[\"']?[\w.\-]*" + CORES
-         + rb"[\w.\-]*\\*[\"']?")
+OPTION = (
+    rb"(?:^|[\s\"'=,\[(/{])(?:--?|/)[\w\-]*" + CORES + rb"[\w\-]*(?:\\*[\"'],?)?(?:[ \t]+\\*[\"']?[^\s\-]|[ \t]*\r?$)"
+)
+NAMED = (
+    rb"(?:name|key|property|variable|option|param(?:eter)?|id|field)\\*[\"']?[ \t]*(?::|=>?)[ \t]*\\*[\"']?[\w.\-]*"
+    + CORES
+    + rb"[\w.\-]*\\*[\"']?"
+)
 SET = rb"\b(?:setenv|set|\w+_header|fastcgi_param)[ \t]+[\w.\-]*" + CORES + rb"[\w.\-]*[ \t]+[^\s=:]"
 ELEMENTS = (ELEMENT, PLIST)
 
@@ -33,15 +43,24 @@ _FIND_OPTION = compiled(OPTION, capture=False)
 _FIND_SET = compiled(SET, capture=False)
 _FIND_NAMED = compiled(NAMED, capture=False)
 _VALUE_NEXT = re.compile(
-    rb"[ \t]*[,;>]?[ \t]*(?:\\*[\"'])?(?:parameter|option|string)?(?:value|val|content|default|secret)\\*[\"']?[ \t]*(?:=>|[:=])[ \t]*", re.IGNORECASE)
+    rb"[ \t]*[,;>]?[ \t]*(?:\\*[\"'])?(?:parameter|option|string)?(?:value|val|content|default|secret)\\*[\"']?[ \t]*(?:=>|[:=])[ \t]*",
+    re.IGNORECASE,
+)
 _VALUE_BEFORE = re.compile(
-    rb"\\{0,7}[\"']?value\\*[\"']?[ \t]*(?:=>|[:=])[ \t]*\\*[\"'](?P<value>[^\"'\\]{1,512})\\*[\"'][ \t]*,[ \t]*\\*[\"']?$", re.IGNORECASE)
+    rb"\\{0,7}[\"']?value\\*[\"']?[ \t]*(?:=>|[:=])[ \t]*\\*[\"'](?P<value>[^\"'\\]{1,512})\\*[\"'][ \t]*,[ \t]*\\*[\"']?$",
+    re.IGNORECASE,
+)
 _FORM = re.compile(rb"form-data;.*name=", re.IGNORECASE)
 _LINE_START = re.compile(
     rb"[ \t]*(?:[#;>|-]+[ \t]+)?(?:(?:export|set|setenv|declare[ \t]+-\w+|local|var|let|const|readonly|env|ENV|ARG|Environment=)[ \t]+"
-    rb"|\$(?:env:)?|Environment=|:|@)?(?P<words>[\w.\- ]{0,40})")
-_SCHEME = re.compile(rb"[ \t]*(?:[\"']?)(?:Basic|Bearer|Token|Bot|Negotiate|NTLM|ApiKey|Key|SSWS|GenieKey)[ \t]+(?=\S)", re.IGNORECASE)
-_WRAPPED = re.compile(rb"[ \t]*\{[ \t]*\\*[\"']?(?:value|plaintext|plain|text|data|secret)\\*[\"']?[ \t]*(?:=>|[:=])", re.IGNORECASE)
+    rb"|\$(?:env:)?|Environment=|:|@)?(?P<words>[\w.\- ]{0,40})"
+)
+_SCHEME = re.compile(
+    rb"[ \t]*(?:[\"']?)(?:Basic|Bearer|Token|Bot|Negotiate|NTLM|ApiKey|Key|SSWS|GenieKey)[ \t]+(?=\S)", re.IGNORECASE
+)
+_WRAPPED = re.compile(
+    rb"[ \t]*\{[ \t]*\\*[\"']?(?:value|plaintext|plain|text|data|secret)\\*[\"']?[ \t]*(?:=>|[:=])", re.IGNORECASE
+)
 
 _NAMED_AS = re.compile(rb"[\w.\- \x80-\xff]*[\w\-\x80-\xff]")
 _OPTION_NAME = re.compile(rb"[\s\"'=,\[(/{]?((?:--?|/)[\w\-]+)(\\*[\"'],?)?[ \t]*")
@@ -53,7 +72,8 @@ _PROSE_NEXT = re.compile(rb"[ \t]+[a-z]{1,16}[ \t]+[a-z\"']")  # `failed to list
 _CELL = re.compile(rb"(?:^|\|)[ \t]*$")  # of a table: at the start of a line, or behind a bar
 _PAIR = re.compile(  # (name, value) and setenv(name, value, 1), not a list of column names
     rb"(?:\([\"']|.[\"'](?<=\(.[\"']))[\w.\-]+[\"'][ \t]*,[ \t]*[bru]?[\"'][^\"']*[\"'][ \t]*(?:,[ \t]*\w+[ \t]*)?\)"
-    rb"|\[[\"'][\w.\-]+[\"'][ \t]*,[ \t]*[\"'][^\"']*[\"'][ \t]*\]")
+    rb"|\[[\"'][\w.\-]+[\"'][ \t]*,[ \t]*[\"'][^\"']*[\"'][ \t]*\]"
+)
 
 RULE_OF = {Kind.PASSWORD: "password", Kind.PASS: "password", Kind.TOKEN: "token", Kind.RANDOM: "key"}
 
@@ -100,8 +120,17 @@ def _assigned(text: bytes, core: int, after: int, begin: int, found: Found) -> i
         return after
     scheme = _SCHEME.match(text, after)
     pos = scheme.end() if scheme and not quoted_key else after
-    return _value(text, pos, kind, start, found, inside=inside, alone=alone,
-                  wrap=_wrap(closers, quoted_key), colon=closers.rstrip(b" \t").endswith(b":"))
+    return _value(
+        text,
+        pos,
+        kind,
+        start,
+        found,
+        inside=inside,
+        alone=alone,
+        wrap=_wrap(closers, quoted_key),
+        colon=closers.rstrip(b" \t").endswith(b":"),
+    )
 
 
 def _is_pair(text: bytes, start: int, after: int, closers: bytes, *, quoted: bool, prose: bool) -> bool:
@@ -142,8 +171,18 @@ def _wrap(closers: bytes, mark: bytes) -> bytes:
     return b"\\" * (at - len(closers[:at].rstrip(b"\\"))) + mark
 
 
-def _value(text: bytes, pos: int, kind: Kind, context: int, found: Found, *, inside: values.Quote | None = None,
-           alone: bool = False, wrap: bytes = b"", colon: bool = False) -> int:
+def _value(
+    text: bytes,
+    pos: int,
+    kind: Kind,
+    context: int,
+    found: Found,
+    *,
+    inside: values.Quote | None = None,
+    alone: bool = False,
+    wrap: bytes = b"",
+    colon: bool = False,
+) -> int:
     """Read and judge the value at `pos`; return where the search goes on."""
     rule = RULE_OF[kind]
     pos = values.skip_lead(text, pos)
@@ -268,7 +307,14 @@ def find_named(text: bytes, begin: int, found: Found) -> None:
             continue
         after, before = _VALUE_NEXT.match(text, end), _VALUE_BEFORE.search(text, max(0, start - 600), start)
         if after:
-            _value(text, after.end(), kind, start, found, wrap=b'"' if text[end - 1 : end] == b'"' and b":" in after[0] else b"")
+            _value(
+                text,
+                after.end(),
+                kind,
+                start,
+                found,
+                wrap=b'"' if text[end - 1 : end] == b'"' and b":" in after[0] else b"",
+            )
         elif before and is_secret(kind, before["value"], before["value"], quoted=True):
             found.spans.append(Span(*before.span("value"), RULE_OF[kind], before.start()))
         elif len(text) - end < 64 and not text[end:].strip(b" \t\r,\"'>"):

@@ -8,8 +8,10 @@ from bilbs_cli.diag.redaction import states
 from bilbs_cli.diag.redaction.assigned import Found
 from bilbs_cli.diag.redaction.rule import Span, compiled
 
-KEY_BEGIN = (rb"-{4,5}[ ]?BEGIN (?:(?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?|PGP MESSAGE|OpenVPN Static key V1)[ ]?-{4,5}"
-             rb"|-{5}BEGIN (?:[A-Z0-9]+%20|[A-Z0-9]+\+)*PRIVATE(?:%20|\+)KEY-{5}")
+KEY_BEGIN = (
+    rb"-{4,5}[ ]?BEGIN (?:(?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?|PGP MESSAGE|OpenVPN Static key V1)[ ]?-{4,5}"
+    rb"|-{5}BEGIN (?:[A-Z0-9]+%20|[A-Z0-9]+\+)*PRIVATE(?:%20|\+)KEY-{5}"
+)
 _PUTTY = rb"Private-Lines:[ \t]*\d+"
 _VAULT = rb"\$ANSIBLE_VAULT;[\d.]+;AES"
 _DATA = rb"^[ \t]*(?:-[ \t]+)?[\"']?(?:string)?data[\"']?:[ \t]*\{?[ \t]*\r?$"
@@ -20,7 +22,9 @@ BLOCK_TRIGGERS = (KEY_BEGIN, _PUTTY, _VAULT, rb"(?m:" + _DATA + rb")", rb"(?m:" 
 _FIND_KEY = compiled(KEY_BEGIN, capture=False)
 _FIND_REST = compiled(rb"(?m:" + rb"|".join((_PUTTY, _VAULT, _DATA, _CHPASSWD, _INLINE)) + rb")", capture=False)
 _KEY_END = compiled(rb"-{4,5}[ ]?END (?:[A-Z0-9]+[ +%])*[A-Z0-9]+(?: V1)?[ ]?-{4,5}", capture=False)
-_OPEN_BODY = re.compile(rb"(?>[A-Za-z0-9+/=_ \t\r-]|\\+[nrt]|%0[ADad]|(?:Proc-Type|DEK-Info|Version|Comment)[^\\\"']*)*+")
+_OPEN_BODY = re.compile(
+    rb"(?>[A-Za-z0-9+/=_ \t\r-]|\\+[nrt]|%0[ADad]|(?:Proc-Type|DEK-Info|Version|Comment)[^\\\"']*)*+"
+)
 _SECRET_ENTRY = re.compile(rb"\"[\w./-]+\\*\"[ \t]*:[ \t]*\\*\"([^\"\\]+)\\*\"")
 _DATA_INLINE = re.compile(rb"\"(?:stringData|data)\\*\"[ \t]*:[ \t]*\{([^{}]*)\}")
 PRIVATE_KEY = "private-key"

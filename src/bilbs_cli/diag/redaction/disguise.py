@@ -12,31 +12,105 @@ import re2
 from bilbs_cli.diag.redaction.addresses import Addresses
 from bilbs_cli.diag.redaction.rule import compiled
 
-KEPT_HOSTS = frozenset({"localhost", "localdomain", "localhost.localdomain", "broadcasthost", "ip6-localhost", "ip6-loopback",
-                        "ip6-localnet", "ip6-mcastprefix", "ip6-allnodes", "ip6-allrouters", "none", "gateway", "host"})
-KEPT_USERS = frozenset({"root", "admin", "user", "nobody", "daemon", "test", "data", "backup", "ubuntu", "debian", "centos", "rocky",
-                        "ec2-user", "nvidia", "docker", "system", "service", "default", "guest", "operator", "support", "kernel",
-                        "gpu", "error", "info", "status", "name", "all", "none", "fabric", "memory", "server", "node"})
+KEPT_HOSTS = frozenset(
+    {
+        "localhost",
+        "localdomain",
+        "localhost.localdomain",
+        "broadcasthost",
+        "ip6-localhost",
+        "ip6-loopback",
+        "ip6-localnet",
+        "ip6-mcastprefix",
+        "ip6-allnodes",
+        "ip6-allrouters",
+        "none",
+        "gateway",
+        "host",
+    }
+)
+KEPT_USERS = frozenset(
+    {
+        "root",
+        "admin",
+        "user",
+        "nobody",
+        "daemon",
+        "test",
+        "data",
+        "backup",
+        "ubuntu",
+        "debian",
+        "centos",
+        "rocky",
+        "ec2-user",
+        "nvidia",
+        "docker",
+        "system",
+        "service",
+        "default",
+        "guest",
+        "operator",
+        "support",
+        "kernel",
+        "gpu",
+        "error",
+        "info",
+        "status",
+        "name",
+        "all",
+        "none",
+        "fabric",
+        "memory",
+        "server",
+        "node",
+    }
+)
 SHORTEST = 3  # letters of a name that is replaced wherever it stands
 _V4 = rb"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}"
 _MAC = rb"[0-9a-f]{2}(?:(?::[0-9a-f]{2}){5,19}|(?:-[0-9a-f]{2}){5,19})"
-_V6 = (rb"(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|(?:[0-9a-f]{1,4}:){1,7}(?::[0-9a-f]{1,4}){1,7}|(?:[0-9a-f]{1,4}:){1,7}:"
-       rb"|::ffff:\d{1,3}(?:\.\d{1,3}){3}")
+_V6 = (
+    rb"(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|(?:[0-9a-f]{1,4}:){1,7}(?::[0-9a-f]{1,4}){1,7}|(?:[0-9a-f]{1,4}:){1,7}:"
+    rb"|::ffff:\d{1,3}(?:\.\d{1,3}){3}"
+)
 _MAIL = rb"[\w.+-]+@(?:[\w-]+\.)+[a-z]{2,24}"
 _SERIAL_NAME = (
     rb"(?:serial(?:[ _-]?(?:number|num|no|nr))?|service[ _-]?tag|asset[ _-]?tag|product_uuid|system[ _-]?uuid|s/n|lu wwn device id"
-    rb"|wwn|eui64|nguid|wwid|node_guid|port_guid|sys_image_guid|machine[ _-]?id|hostid)")
-_SERIAL = _SERIAL_NAME + rb"(?:\\*[\"']?[ \t]*[:=][ \t]*\\*[\"']?|>)[\w][\w.+/-]{2,62}(?: [0-9a-f]{6}(?: [0-9a-f]{6,9})?)?"
+    rb"|wwn|eui64|nguid|wwid|node_guid|port_guid|sys_image_guid|machine[ _-]?id|hostid)"
+)
+_SERIAL = (
+    _SERIAL_NAME + rb"(?:\\*[\"']?[ \t]*[:=][ \t]*\\*[\"']?|>)[\w][\w.+/-]{2,62}(?: [0-9a-f]{6}(?: [0-9a-f]{6,9})?)?"
+)
 _SYSLOG = rb"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d [\w.-]+ "
 _ISO_LOG = rb"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d) [\w.-]+ [\w./-]+(?:\[\d+\])?: "
 _HOME = rb"/home/[\w.-]+"
-_SERIAL_VALUE = re.compile(rb"[:=>][ \t]*\\*[\"']?(?P<value>[\w][\w.+/-]*(?: [0-9a-f]{6}(?: [0-9a-f]{6,9})?)?)$", re.IGNORECASE)
+_SERIAL_VALUE = re.compile(
+    rb"[:=>][ \t]*\\*[\"']?(?P<value>[\w][\w.+/-]*(?: [0-9a-f]{6}(?: [0-9a-f]{6,9})?)?)$", re.IGNORECASE
+)
 _HOST_IN_HEADER = re.compile(rb"(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\S+) (?P<value>[\w.-]+) ")
-_NO_SERIAL = re.compile(rb"(?:n/?a|none|null|unknown|default(?: string)?|not .*|to be filled.*|system serial.*|chassis serial.*|0+|1234567890"
-                        rb"|xx.*|empty|unspecified|no asset.*|invalid|err|error|disabled|enabled|[\w ]{0,2})", re.IGNORECASE)
-_VERSION_BEFORE = re.compile(rb"(?:version|ver|firmware|fw|driver|release|revision|rev|vbios|bios|nvml|cuda|gsp|build|library|package|ofed"
-                             rb"|inforom|oprom|cpld|agent|image)[ \w.-]{0,12}[\"'>(\\]*[ \t]*[:=]?[ \t]*[\"'>(\\]*v?$", re.IGNORECASE)
-_UNITS = (b"service", b"socket", b"timer", b"slice", b"scope", b"target", b"mount", b"device", b"path", b"swap", b"automount")
+_NO_SERIAL = re.compile(
+    rb"(?:n/?a|none|null|unknown|default(?: string)?|not .*|to be filled.*|system serial.*|chassis serial.*|0+|1234567890"
+    rb"|xx.*|empty|unspecified|no asset.*|invalid|err|error|disabled|enabled|[\w ]{0,2})",
+    re.IGNORECASE,
+)
+_VERSION_BEFORE = re.compile(
+    rb"(?:version|ver|firmware|fw|driver|release|revision|rev|vbios|bios|nvml|cuda|gsp|build|library|package|ofed"
+    rb"|inforom|oprom|cpld|agent|image)[ \w.-]{0,12}[\"'>(\\]*[ \t]*[:=]?[ \t]*[\"'>(\\]*v?$",
+    re.IGNORECASE,
+)
+_UNITS = (
+    b"service",
+    b"socket",
+    b"timer",
+    b"slice",
+    b"scope",
+    b"target",
+    b"mount",
+    b"device",
+    b"path",
+    b"swap",
+    b"automount",
+)
 
 
 Handler = Callable[[bytes, int, int], bytes | None]
@@ -53,7 +127,9 @@ class Pseudonyms:
     addresses, mail, home folders, the host in a log line's head, what stands behind `Serial Number:`.
     """
 
-    def __init__(self, key: bytes, *, hosts: Iterable[str] = (), users: Iterable[str] = (), serials: Iterable[str] = ()) -> None:
+    def __init__(
+        self, key: bytes, *, hosts: Iterable[str] = (), users: Iterable[str] = (), serials: Iterable[str] = ()
+    ) -> None:
         if len(key) < 16:
             raise ValueError("the key of pseudonyms has 16 bytes at least")
         self._key = key
@@ -63,8 +139,15 @@ class Pseudonyms:
         names = _names(hosts, users, serials)
         self._known = {name.lower(): kind for kind, group in names.items() for name in group}
         self._forms: tuple[tuple[re.Pattern[bytes], Handler], ...] = (
-            (_of(_V4), self._ipv4), (_of(_SYSLOG), self._header), (_of(_ISO_LOG), self._header), (_of(_MAIL), self._mail),
-            (_of(_HOME), self._home), (_of(_SERIAL), self._serial_number), (_of(_MAC), self._mac), (_of(_V6), self._ipv6))
+            (_of(_V4), self._ipv4),
+            (_of(_SYSLOG), self._header),
+            (_of(_ISO_LOG), self._header),
+            (_of(_MAIL), self._mail),
+            (_of(_HOME), self._home),
+            (_of(_SERIAL), self._serial_number),
+            (_of(_MAC), self._mac),
+            (_of(_V6), self._ipv6),
+        )
         self._regex = compiled(_pattern(names), capture=False, max_mem=16 << 20)
 
     def replace(self, text: bytes) -> bytes:
@@ -162,7 +245,9 @@ class Pseudonyms:
 
     def _ipv4(self, text: bytes, start: int, end: int) -> bytes | None:
         name = text[start:end].decode("latin-1")
-        if text[start - 1 : start] in {b".", b"_"} or (text[end : end + 1] == b"." and text[end + 1 : end + 2].isdigit()):
+        if text[start - 1 : start] in {b".", b"_"} or (
+            text[end : end + 1] == b"." and text[end + 1 : end + 2].isdigit()
+        ):
             return None
         if any((len(part) > 1 and part[0] == "0") or int(part) > 255 for part in name.split(".")):
             return None
@@ -172,7 +257,11 @@ class Pseudonyms:
 
     def _ipv6(self, text: bytes, start: int, end: int) -> bytes | None:
         name = text[start:end].decode("latin-1")
-        if text[start - 1 : start] == b":" or text[end : end + 1] == b":" or not (len(name.partition(":")[0]) == 4 or name[0] == ":"):
+        if (
+            text[start - 1 : start] == b":"
+            or text[end : end + 1] == b":"
+            or not (len(name.partition(":")[0]) == 4 or name[0] == ":")
+        ):
             return None  # the scopes that are mapped have four digits in their first group: no time, no C++ name
         return self._remember(self._addresses.v6(name), name).encode()
 
@@ -188,9 +277,17 @@ def _names(hosts: Iterable[str], users: Iterable[str], serials: Iterable[str]) -
     """Return the names that are replaced wherever they stand: long enough, and no words of every log."""
     own = {name.lower() for host in hosts for name in (host, host.partition(".")[0]) if name}
     return {
-        "host": sorted((n for n in own if n not in KEPT_HOSTS | KEPT_USERS and len(n) >= SHORTEST and not n.isdigit()), key=len, reverse=True),
-        "user": sorted((n for n in set(users) if n.lower() not in KEPT_USERS | own and len(n) >= SHORTEST), key=len, reverse=True),
-        "serial": sorted((n for n in set(serials) if len(n) >= 6 and not _NO_SERIAL.fullmatch(n.encode())), key=len, reverse=True),
+        "host": sorted(
+            (n for n in own if n not in KEPT_HOSTS | KEPT_USERS and len(n) >= SHORTEST and not n.isdigit()),
+            key=len,
+            reverse=True,
+        ),
+        "user": sorted(
+            (n for n in set(users) if n.lower() not in KEPT_USERS | own and len(n) >= SHORTEST), key=len, reverse=True
+        ),
+        "serial": sorted(
+            (n for n in set(serials) if len(n) >= 6 and not _NO_SERIAL.fullmatch(n.encode())), key=len, reverse=True
+        ),
     }
 
 
@@ -203,15 +300,17 @@ def _pattern(names: Mapping[str, list[str]]) -> bytes:
     return b"(?:" + b"|".join(parts) + b")"
 
 
-_STAND_IN = re.compile(r"(?:host|user|serial)-[0-9a-f]{10}|domain-[0-9a-f]{10}\.invalid|[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,}(?:\d{1,3}\.[\d.]+)?"
-                       r"|[0-9a-f]{2}(?:-[0-9a-f]{2}){5}|\b\d{1,3}(?:\.\d{1,3}){3}\b", re.IGNORECASE)
+_STAND_IN = re.compile(
+    r"(?:host|user|serial)-[0-9a-f]{10}|domain-[0-9a-f]{10}\.invalid|[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,}(?:\d{1,3}\.[\d.]+)?"
+    r"|[0-9a-f]{2}(?:-[0-9a-f]{2}){5}|\b\d{1,3}(?:\.\d{1,3}){3}\b",
+    re.IGNORECASE,
+)
 
 
 def reveal(text: str, pairs: Mapping[str, str]) -> str:
     """Return `text` with the stand-ins of `pairs` replaced by what they stand for."""
+
     def original(found: re.Match[str]) -> str:
         return pairs.get(found[0]) or pairs.get(found[0].lower()) or found[0]
 
     return _STAND_IN.sub(original, text)
-
-

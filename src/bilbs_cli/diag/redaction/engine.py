@@ -33,7 +33,9 @@ _CUTS = (b" ", b"\t", b",", b";", b'"', b"'", b">", b"&")
 class Redactor:
     """The compiled rules, the secrets that are known, and the pseudonyms: made once, inherited by every child."""
 
-    def __init__(self, *, known: Iterable[bytes] = (), custom: Iterable[CustomRule] = (), pseudonyms: Pseudonyms | None = None) -> None:
+    def __init__(
+        self, *, known: Iterable[bytes] = (), custom: Iterable[CustomRule] = (), pseudonyms: Pseudonyms | None = None
+    ) -> None:
         literals = Literals(named(known))
         self.scanner = Scanner((*as_rules(custom), *RULES), literals)
         self.pseudonyms = pseudonyms
@@ -45,7 +47,11 @@ class Redactor:
 
     def text(self, text: str, *, key: str = "") -> str:
         """Return a small string redacted; `key` is the name it stands under, when it has one."""
-        if not key and self.pseudonyms is None and not self.scanner.sieve.reasons(text.encode("utf-8", "surrogateescape")):
+        if (
+            not key
+            and self.pseudonyms is None
+            and not self.scanner.sieve.reasons(text.encode("utf-8", "surrogateescape"))
+        ):
             return text
         lead = f"{key}: ".encode("utf-8", "surrogateescape") if key and "\n" not in text else b""
         stream = Stream(self, form=TEXT)
@@ -232,7 +238,9 @@ def _cut(line: bytes, begin: int, spans: list[Span]) -> int:
 
 
 def _token_end(line: bytes, pos: int) -> int:
-    value = values.read(line, pos, None, whole_line=False) if line[pos : pos + 1] not in {b" ", b"\t", b'"', b"'"} else None
+    value = (
+        values.read(line, pos, None, whole_line=False) if line[pos : pos + 1] not in {b" ", b"\t", b'"', b"'"} else None
+    )
     return value.end if value else pos
 
 

@@ -35,15 +35,21 @@ _PASSWORD = re.compile(
     rb".*(?:password|passwd)s?\d*.*|.*(?:passwort|kennwort|passphrase|passcode|contrase(?:n|\xc3\xb1|\xf1)a|secret|psk|authtok|requirepass"
     rb"|masterauth|presharedkey|pincode)s?\d*"
     rb"|(?:db|user|root|admin|bind|smtp|ftp|mail|http|proxy|ssh|bmc|ipmi|pg|my|sql|ldap|os|sys|web|key|store|trust|ssl|tls"
-    rb"|redis|rabbit|svc|app|api|mqtt|vnc|rpc|login|auth|old|new|usb|storage|slurm)?(?:pass|pwd|pw)\d*")
-_TOKEN = re.compile(rb".*(?:token|credential|apikey|accesskey|sessionid|phpsessid)s?\d*|(?:creds?|csrf|xsrf|otp|bearer|passkey)\d*"
-                    rb"|(?:private|encryption|signing|master|account|shared|license|session|security|app|auth|ssh|wep)keys?\d*")
+    rb"|redis|rabbit|svc|app|api|mqtt|vnc|rpc|login|auth|old|new|usb|storage|slurm)?(?:pass|pwd|pw)\d*"
+)
+_TOKEN = re.compile(
+    rb".*(?:token|credential|apikey|accesskey|sessionid|phpsessid)s?\d*|(?:creds?|csrf|xsrf|otp|bearer|passkey)\d*"
+    rb"|(?:private|encryption|signing|master|account|shared|license|session|security|app|auth|ssh|wep)keys?\d*"
+)
 _OWNERS = frozenset(
     b"api access private encryption signing master account shared subscription service routing integration admin storage "
     b"license recovery unseal session security secret app auth ssh sas deploy webhook function client openai preshared wep pass aes "
-    b"hmac jwt rsa fernet cipher crypto enc wg wireguard ipmi bmc kg".split())
-_BEFORE = frozenset(b"has is use uses require requires allow allows forgot forgotten max min num total public next page "
-                    b"unexpected".split())
+    b"hmac jwt rsa fernet cipher crypto enc wg wireguard ipmi bmc kg".split()
+)
+_BEFORE = frozenset(
+    b"has is use uses require requires allow allows forgot forgotten max min num total public next page "
+    b"unexpected".split()
+)
 AFTER = frozenset(
     b"file files filename path paths age expires expire expiry expired expiration exp policy length len min max minimum "
     b"maximum count counts counter counters type types id ids name names namespace url uri endpoint provider providers "
@@ -54,8 +60,15 @@ AFTER = frozenset(
     b"validity store interval period lifetime duration issuer audience scope scopes kind source class bucket header field "
     b"column index idx position visible label title description permitted supported support feature mount mounts volume "
     b"volumes selector review reviews request requests response responses informer link encryption number "
-    b"fingerprint fpr".split())
-DESPITE = ((b"access", b"key", b"id"), (b"secret", b"id"), (b"session", b"id"), (b"community", b"name"), (b"community", b"names"))
+    b"fingerprint fpr".split()
+)
+DESPITE = (
+    (b"access", b"key", b"id"),
+    (b"secret", b"id"),
+    (b"session", b"id"),
+    (b"community", b"name"),
+    (b"community", b"names"),
+)
 _RANDOM_NAME = re.compile(rb"(?=(?:[A-Za-z]*\d+[A-Za-z]+){2})[A-Za-z0-9]{14,}")  # the end of some base64, not a name
 _SOURCE = re.compile(rb"\.(?:go|py|cc?|cpp|h|rs|js|ts|java|rb|sh|pl|php|service|socket|path|target|mount)$")
 _WORDS = re.compile(rb"[A-Z]?[a-z\x80-\xff]+|[A-Z]+(?![a-z])|\d+")
@@ -78,7 +91,7 @@ def _kind_of(name: bytes) -> Kind | None:
     core = max(i for i, kind in enumerate(kinds) if kind == best)
     if _BEFORE.intersection(words[:core]):
         return None
-    if AFTER.intersection(words[core + 1 :]) and not any(tuple(words[-len(tail):]) == tail for tail in DESPITE):
+    if AFTER.intersection(words[core + 1 :]) and not any(tuple(words[-len(tail) :]) == tail for tail in DESPITE):
         return None
     return Kind(best)
 
@@ -86,13 +99,20 @@ def _kind_of(name: bytes) -> Kind | None:
 def _kind_of_word(words: list[bytes], i: int) -> int:
     word = words[i]
     before = words[i - 1] if i else b""
-    if _PASSWORD.fullmatch(word) or word == b"community" or (word in {b"phrase", b"code"} and before in {b"pass", b"pin"}):
+    if (
+        _PASSWORD.fullmatch(word)
+        or word == b"community"
+        or (word in {b"phrase", b"code"} and before in {b"pass", b"pin"})
+    ):
         return Kind.PASSWORD
     if (word == b"passe" and before == b"de") or (word == b"pin" and before in {b"user", b"so"}):
         return Kind.PASSWORD
     if word in {b"key", b"keys"} and i:
-        return Kind.PASSWORD if before in {b"preshared", b"shared"} and words[:i].count(b"pre") else (
-            Kind.TOKEN if before in _OWNERS else Kind.RANDOM)
+        return (
+            Kind.PASSWORD
+            if before in {b"preshared", b"shared"} and words[:i].count(b"pre")
+            else (Kind.TOKEN if before in _OWNERS else Kind.RANDOM)
+        )
     if _TOKEN.fullmatch(word):
         return Kind.TOKEN
     return Kind.RANDOM if word == b"sid" or (word == b"session" and words[-1] == b"id") else 0

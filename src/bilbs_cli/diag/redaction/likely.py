@@ -12,7 +12,8 @@ from typing import Any
 
 FREQUENT = frozenset(  # of the words behind a core that say "no secret": those that logs repeat
     b"per count counts counter type types file files path paths expires expired expiry ttl size limit limits length len max min "
-    b"rate policy status state enabled disabled required version age timeout usage mode format manager provider url".split())
+    b"rate policy status state enabled disabled required version age timeout usage mode format manager provider url".split()
+)
 LETTERS = b"abcdefghijklmnopqrstuvwxyz"
 _ON = rb"[\w.\-]*"
 _HARMLESS_NUMBER = rb"(?:[^\d \t]|\d{7}|\d{1,6}(?:\.\d*)?[^\d.,;}\])\s\"']|\r?$)"  # what is not `12` or `35.2`
@@ -28,7 +29,10 @@ def likely(cores: bytes, tail: bytes, harmless: Iterable[bytes]) -> bytes:
     others = cores.replace(rb"|pwd", rb"").replace(rb"|pw|", rb"|").replace(rb"|token|", rb"|")
     parts = (
         cores + rb"[a-z0-9]*[_.\-]+" + unlike(harmless) + tail,
-        rb"(?:" + others + rb"[a-z0-9]*|[\w.\-]pwd[a-z0-9]*|pwd[a-z0-9]+|pw(?:[a-ce-z0-9][a-z0-9]*)?|token(?:[a-rt-z0-9][a-z0-9]*|s[a-z0-9]+)?)" + tail,
+        rb"(?:"
+        + others
+        + rb"[a-z0-9]*|[\w.\-]pwd[a-z0-9]*|pwd[a-z0-9]+|pw(?:[a-ce-z0-9][a-z0-9]*)?|token(?:[a-rt-z0-9][a-z0-9]*|s[a-z0-9]+)?)"
+        + tail,
         rb"pwd" + tail + rb"[ \t]*" + _NO_PATH,
         rb"tokens" + tail + rb"[ \t]*" + _HARMLESS_NUMBER,
     )

@@ -46,7 +46,11 @@ def _text_forms(secret: bytes) -> Iterator[bytes]:
     yield from (once.encode(), once.replace("/", "\\/").encode(), json.dumps(once)[1:-1].encode())
     yield json.dumps(text, ensure_ascii=False)[1:-1].encode()
     yield repr(text)[1:-1].encode()
-    yield from (escape(text).encode(), escape(text, {'"': "&quot;", "'": "&apos;"}).encode(), escape(text, {'"': "&#34;", "'": "&#39;"}).encode())
+    yield from (
+        escape(text).encode(),
+        escape(text, {'"': "&quot;", "'": "&apos;"}).encode(),
+        escape(text, {'"': "&#34;", "'": "&#39;"}).encode(),
+    )
     yield text.replace("'", "'\\''").encode()
     yield from (text.encode("utf-16-le"), text.encode("utf-16-be"))
 
@@ -115,8 +119,11 @@ class Gate:
             return []
         text = self._tail + chunk
         base, old = self._seen - len(self._tail), len(self._tail)
-        hits = [(self._literals.source(text[slice(*m.span())]), base + m.start())
-                for m in self._regex.finditer(text) if m.end() > old]
+        hits = [
+            (self._literals.source(text[slice(*m.span())]), base + m.start())
+            for m in self._regex.finditer(text)
+            if m.end() > old
+        ]
         self._seen += len(chunk)
         self._tail = text[-(PIECE - 1) :]
         return hits
@@ -140,7 +147,11 @@ def _literal_regex(pattern: bytes) -> Any:
 def weak(secret: bytes) -> bool:
     """Say whether `secret` is a word that logs hold anyway: hunting it would mask half a bundle."""
     text = secret.strip()
-    if len(text) < MINIMUM or len(set(text)) < 5 or (text.startswith((b"/", b"./", b"~/", b"http://", b"https://")) and b"@" not in text):
+    if (
+        len(text) < MINIMUM
+        or len(set(text)) < 5
+        or (text.startswith((b"/", b"./", b"~/", b"http://", b"https://")) and b"@" not in text)
+    ):
         return True
     return (text.isdigit() and len(text) < 10) or (text.isalpha() and len(text) < 20 and text[1:].lower() == text[1:])
 

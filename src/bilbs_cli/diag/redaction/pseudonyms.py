@@ -56,7 +56,9 @@ def _read(path: Path, limit: int) -> bytes:
         with files.open_regular(path) as stream:
             return stream.read(limit)
     except PermissionError as error:
-        raise PermissionNeeded(f"{path} cannot be read by this user", next="run it as the user who made the bundle (sudo)") from error
+        raise PermissionNeeded(
+            f"{path} cannot be read by this user", next="run it as the user who made the bundle (sudo)"
+        ) from error
     except files.NotReadable as error:
         raise OutputUnwritable(str(error)) from error
 

@@ -49,8 +49,14 @@ class Receipt:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
-        return {"schema_version": SCHEMA_VERSION, "rules_version": self.rules_version, "total": self.total,
-                "rules": dict(sorted(self.rules.items())), "members": self.members, "not_scanned": self.not_scanned}
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "rules_version": self.rules_version,
+            "total": self.total,
+            "rules": dict(sorted(self.rules.items())),
+            "members": self.members,
+            "not_scanned": self.not_scanned,
+        }
 
 
 def receipt(rules_version: str, items: Iterable[Counted]) -> dict[str, Any]:

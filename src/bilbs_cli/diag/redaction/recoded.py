@@ -11,19 +11,24 @@ from dataclasses import dataclass, replace
 
 from bilbs_cli.diag.redaction.rule import Span, mask
 
-_NUMBERS = rb":[ \t]*\[[ \t]*\d{1,3}[ \t]*,[ \t]*\d{1,3}[ \t]*,[ \t]*\d{1,3}[ \t]*,[ \t]*\d{1,3}[ \t]*,[ \t]*\d{1,3}[ \t]*,"
+_NUMBERS = (
+    rb":[ \t]*\[[ \t]*\d{1,3}[ \t]*,[ \t]*\d{1,3}[ \t]*,[ \t]*\d{1,3}[ \t]*,[ \t]*\d{1,3}[ \t]*,[ \t]*\d{1,3}[ \t]*,"
+)
 _HEX = rb"\b(?:proctitle|cmd|a\d+|data|comm|exe|key|acct)=[0-9A-F]{10}"
 _JSON64 = rb"\beyJ[A-Za-z0-9+/_-]{12}"
 ENCODED = (  # escapes beside a name, a URL, a header: only there are lines decoded
     rb"(?:pass|pwd|secret|token|cred|key|psk|auth|bearer|cookie|pw|basic)[\w.\-]*(?:\\*[\"'])?(?:%(?:25)*(?:22|27|3[ad]|5[bd]|20)|&(?:quot|apos|lt|gt|#)"
-    rb"|\\+u00|\\x)|%(?:25)*3a%(?:25)*2f%(?:25)*2f|\\+u003a\\+u002f|:\\+/\\+/[^\s:\"]*:")
+    rb"|\\+u00|\\x)|%(?:25)*3a%(?:25)*2f%(?:25)*2f|\\+u003a\\+u002f|:\\+/\\+/[^\s:\"]*:"
+)
 TRIGGERS = (_NUMBERS, rb"(?-i:" + _HEX + rb")", rb"(?-i:" + _JSON64 + rb")", ENCODED)
 
 _NUMBERS_RE = re.compile(rb":[ \t]*(\[[ \t]*\d{1,3}(?:[ \t]*,[ \t]*\d{1,3}){5,}+[ \t]*\])")
 _HEX_RE = re.compile(rb"\b(?:proctitle|cmd|a\d{1,4}|data|comm|exe|acct)=([0-9A-F]{10,}+)(?![\w])")
 _JSON64_RE = re.compile(rb"\b(eyJ[A-Za-z0-9+/_-]{12,}+={0,2})(?![.\w])")
-_ESCAPE = re.compile(rb"%(?:25){0,2}([0-9a-fA-F]{2})|&(quot|apos|amp|lt|gt);|&#(\d{1,3});|&#x([0-9a-fA-F]{1,2});"
-                     rb"|\\{1,4}u00([0-9a-fA-F]{2})|\\{1,4}x([0-9a-fA-F]{2})|\\{1,4}/")
+_ESCAPE = re.compile(
+    rb"%(?:25){0,2}([0-9a-fA-F]{2})|&(quot|apos|amp|lt|gt);|&#(\d{1,3});|&#x([0-9a-fA-F]{1,2});"
+    rb"|\\{1,4}u00([0-9a-fA-F]{2})|\\{1,4}x([0-9a-fA-F]{2})|\\{1,4}/"
+)
 _ENTITIES = {b"quot": b'"', b"apos": b"'", b"amp": b"&", b"lt": b"<", b"gt": b">"}
 
 

@@ -30,8 +30,15 @@ class Scanner:
         pack = tuple(pack)
         self._literals = literals or Literals({})
         self._rank = {rule.id: i for i, rule in enumerate(pack)}
-        self._finders: list[Finder] = [*map(_of, pack), assigned.find_elements, assigned.find_options, assigned.find_named,
-                                       assigned.find_settings, assigned.find_assigned, find_blocks]
+        self._finders: list[Finder] = [
+            *map(_of, pack),
+            assigned.find_elements,
+            assigned.find_options,
+            assigned.find_named,
+            assigned.find_settings,
+            assigned.find_assigned,
+            find_blocks,
+        ]
         rules = [rule.pattern for rule in pack]
         forms = [b"|".join(assigned.ELEMENTS), assigned.OPTION, assigned.NAMED, assigned.SET]
         rest = [b"|".join(BLOCK_TRIGGERS), b"|".join(recoded.TRIGGERS)]
@@ -118,15 +125,24 @@ def _joined(one: Span, two: Span, rank: dict[str, int]) -> Span:
     last = len(rank)
     name = min((one.rule, two.rule), key=lambda rule: rank.get(rule, last))
     longer = one if one.end >= two.end else two
-    return replace(one, end=longer.end, rule=name, context=min(one.context, two.context), edge=longer.edge,
-                   text=one.text if longer is one else None)
+    return replace(
+        one,
+        end=longer.end,
+        rule=name,
+        context=min(one.context, two.context),
+        edge=longer.edge,
+        text=one.text if longer is one else None,
+    )
 
 
 def applied(text: bytes, spans: Iterable[Span]) -> bytes:
     """Return `text` with its secrets masked."""
     out, done = [], 0
     for span in spans:
-        out += [text[done : span.start], span.text if span.text is not None else span.wrap + mask(span.rule) + span.wrap]
+        out += [
+            text[done : span.start],
+            span.text if span.text is not None else span.wrap + mask(span.rule) + span.wrap,
+        ]
         done = span.end
     out.append(text[done:])
     return b"".join(out)

@@ -25,21 +25,75 @@ LONGEST = 16 << 10  # bytes of one secret
 KEY_LINES = 3  # the last lines of a private key are secret in every format; the first are the same on every host
 
 CONFIGURATION = (  # files whose secrets the rules find
-    "/etc/NetworkManager/system-connections/*", "/etc/wpa_supplicant/*.conf", "/etc/netplan/*.yaml", "/var/lib/iwd/*.psk", "/var/lib/iwd/*.8021x",
-    "/etc/wireguard/*.conf", "/etc/ipsec.secrets", "/etc/swanctl/conf.d/*.conf", "/etc/ppp/*-secrets", "/etc/snmp/snmpd.conf",
-    "/var/lib/snmp/snmpd.conf", "/etc/freeipmi/*.conf", "/etc/environment", "/etc/pip.conf", "/etc/kubernetes/*.conf",
-    "/etc/rancher/k3s/k3s.yaml", "/etc/mysql/debian.cnf", "/etc/my.cnf", "/etc/ldap.conf", "/etc/nslcd.conf", "/etc/sssd/sssd.conf",
-    "/etc/docker/daemon.json", "/etc/containerd/config.toml", "/etc/slurm/slurmdbd.conf", "/etc/iscsi/iscsid.conf", "/etc/postfix/sasl_passwd",
-    "/etc/nut/upsd.users", "/etc/corosync/corosync.conf", "/etc/bilbs/config.toml",
+    "/etc/NetworkManager/system-connections/*",
+    "/etc/wpa_supplicant/*.conf",
+    "/etc/netplan/*.yaml",
+    "/var/lib/iwd/*.psk",
+    "/var/lib/iwd/*.8021x",
+    "/etc/wireguard/*.conf",
+    "/etc/ipsec.secrets",
+    "/etc/swanctl/conf.d/*.conf",
+    "/etc/ppp/*-secrets",
+    "/etc/snmp/snmpd.conf",
+    "/var/lib/snmp/snmpd.conf",
+    "/etc/freeipmi/*.conf",
+    "/etc/environment",
+    "/etc/pip.conf",
+    "/etc/kubernetes/*.conf",
+    "/etc/rancher/k3s/k3s.yaml",
+    "/etc/mysql/debian.cnf",
+    "/etc/my.cnf",
+    "/etc/ldap.conf",
+    "/etc/nslcd.conf",
+    "/etc/sssd/sssd.conf",
+    "/etc/docker/daemon.json",
+    "/etc/containerd/config.toml",
+    "/etc/slurm/slurmdbd.conf",
+    "/etc/iscsi/iscsid.conf",
+    "/etc/postfix/sasl_passwd",
+    "/etc/nut/upsd.users",
+    "/etc/corosync/corosync.conf",
+    "/etc/bilbs/config.toml",
 )
 HOME = (  # the same below a home folder
-    ".netrc", ".pgpass", ".my.cnf", ".mylogin.cnf", ".docker/config.json", ".config/containers/auth.json", ".pip/pip.conf", ".config/pip/pip.conf",
-    ".pypirc", ".npmrc", ".aws/credentials", ".kube/config", ".git-credentials", ".config/git/credentials", ".ngc/config", ".config/gh/hosts.yml",
-    ".config/glab-cli/config.yml", ".config/gcloud/application_default_credentials.json", ".azure/msal_token_cache.json", ".config/rclone/rclone.conf",
-    ".s3cfg", ".boto", ".vault-token", ".terraformrc", ".terraform.d/credentials.tfrc.json", ".cargo/credentials.toml", ".gem/credentials",
-    ".ipmitoolrc", ".config/bilbs/config.toml", ".env",
+    ".netrc",
+    ".pgpass",
+    ".my.cnf",
+    ".mylogin.cnf",
+    ".docker/config.json",
+    ".config/containers/auth.json",
+    ".pip/pip.conf",
+    ".config/pip/pip.conf",
+    ".pypirc",
+    ".npmrc",
+    ".aws/credentials",
+    ".kube/config",
+    ".git-credentials",
+    ".config/git/credentials",
+    ".ngc/config",
+    ".config/gh/hosts.yml",
+    ".config/glab-cli/config.yml",
+    ".config/gcloud/application_default_credentials.json",
+    ".azure/msal_token_cache.json",
+    ".config/rclone/rclone.conf",
+    ".s3cfg",
+    ".boto",
+    ".vault-token",
+    ".terraformrc",
+    ".terraform.d/credentials.tfrc.json",
+    ".cargo/credentials.toml",
+    ".gem/credentials",
+    ".ipmitoolrc",
+    ".config/bilbs/config.toml",
+    ".env",
 )
-TOKENS = (".cache/huggingface/token", ".huggingface/token", ".vault-token", ".config/bilbs/token", ".local/state/bilbs/token")  # all of the file
+TOKENS = (
+    ".cache/huggingface/token",
+    ".huggingface/token",
+    ".vault-token",
+    ".config/bilbs/token",
+    ".local/state/bilbs/token",
+)  # all of the file
 HASHES = ("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/security/opasswd")
 KEYS = ("/etc/ssh/ssh_host_*_key", "/etc/ssl/private/*", "/etc/pki/tls/private/*", "/etc/kubernetes/pki/*.key")
 HOME_KEYS = (".ssh/id_*", ".ssh/*.pem", ".config/sops/age/keys.txt")
@@ -48,8 +102,13 @@ OWN = ("/var/lib/bilbs/token", "/etc/bilbs/token", "/etc/machine-credential/*")
 _BODY = re.compile(rb"[A-Za-z0-9+/=]{16,}")
 
 
-def known_secrets(*, root: Path | None = None, env: Mapping[str, str] | None = None, homes: Iterable[str] = ("/root",),
-                  given: Mapping[str, bytes] | None = None) -> dict[str, bytes]:
+def known_secrets(
+    *,
+    root: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    homes: Iterable[str] = ("/root",),
+    given: Mapping[str, bytes] | None = None,
+) -> dict[str, bytes]:
     """Return the secrets of this host by the name of their source; each of 8 bytes at least and no everyday word.
 
     `root` is a mounted system to look in instead of `/`, `env` the environment, `homes` absolute home folders, `given`
@@ -67,7 +126,11 @@ def known_secrets(*, root: Path | None = None, env: Mapping[str, str] | None = N
 
 
 def _free(name: str, taken: Mapping[str, bytes]) -> str:
-    return name if name not in taken else next(f"{name} ({i})" for i in range(2, len(taken) + 3) if f"{name} ({i})" not in taken)
+    return (
+        name
+        if name not in taken
+        else next(f"{name} ({i})" for i in range(2, len(taken) + 3) if f"{name} ({i})" not in taken)
+    )
 
 
 def _environment(env: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:

@@ -56,8 +56,12 @@ class Sieve:
     def reasons(self, line: bytes) -> Sequence[int]:
         """Return the indices of the patterns that `line` may match, in order."""
         if len(line) >= LONG and plain(line):
-            return [i for part, numbers in zip(self._parts, self._numbers, strict=False) if part.search(line) is not None
-                    for i in numbers]
+            return [
+                i
+                for part, numbers in zip(self._parts, self._numbers, strict=False)
+                if part.search(line) is not None
+                for i in numbers
+            ]
         found: Sequence[int] | None = self._which.Match(line)
         if found:
             return sorted(found)

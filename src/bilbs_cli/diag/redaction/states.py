@@ -24,8 +24,11 @@ _TAIL = re.compile(rb"(?:^|[ \t\"'])([A-Za-z0-9+/]{4,}={0,2})[ \t\"',\\]*\r?$")
 _PURE = re.compile(rb"[ \t#>\"']*+([A-Za-z0-9+/=]++)(?:\\r)?(?:\\n)?[ \t\"'+,;\\]*\r?")
 _RECORD = re.compile(  # the beginning of another record: a date, a kernel time stamp, a key, the end of a structure
     rb"[ \t]*(?:[A-Z][a-z]{2} [ \d]\d \d\d:|\d{4}-\d\d-\d\d|\[[ ]*\d+\.\d+\]|[IWEF]\d{4} |\[\d|<\d+>|[\"']?[\w.-]+[\"']?[ \t]*[:=]"
-    rb"|[}\]]|</?\w|-----|---$|#|$)")
-_VALUE_KEY = re.compile(rb"[ \t]*(?:-[ \t]+)?\\*[\"']?(?:value|val|plaintext|plain|text|data|secret|content)\\*[\"']?[ \t]*(?:=>|[:=])")
+    rb"|[}\]]|</?\w|-----|---$|#|$)"
+)
+_VALUE_KEY = re.compile(
+    rb"[ \t]*(?:-[ \t]+)?\\*[\"']?(?:value|val|plaintext|plain|text|data|secret|content)\\*[\"']?[ \t]*(?:=>|[:=])"
+)
 _MAPPING = re.compile(rb"[ \t]*(?:-[ \t]+)?[\"']?[\w./ -]+[\"']?:(?:[ \t]|$)")
 
 
@@ -153,7 +156,9 @@ class Awaiting:
 
     def _span(self, line: bytes, pos: int, *, whole_line: bool = True) -> tuple[Span, ...]:
         value = values.read(line, pos, None, whole_line=whole_line)
-        if not value or not is_secret(self.kind, line[value.start : value.end], line[value.start :], quoted=bool(value.quote)):
+        if not value or not is_secret(
+            self.kind, line[value.start : value.end], line[value.start :], quoted=bool(value.quote)
+        ):
             return ()
         return (Span(value.start, value.end, self.rule, pos, edge=values.line_edge(value)),)
 
@@ -174,7 +179,7 @@ class Awaiting:
         if line.lstrip()[:1] == b"]":
             return Taken()
         spans = self._span(line, 0, whole_line=False)
-        return Taken(spans, self if spans and b"]" not in line[spans[-1].end:] else None)
+        return Taken(spans, self if spans and b"]" not in line[spans[-1].end :] else None)
 
     def _object(self, line: bytes) -> Taken:
         found = _VALUE_KEY.match(line)

@@ -10,7 +10,8 @@ from bilbs_cli.diag.redaction.rule import LINE_END, TOKEN, Edge
 COLOUR = rb"(?:\x1b|\\x1b|\\u001b|\\033|#033|\^\[)\[[\d;]*m"  # ANSI, as itself and as loggers write it
 _LEAD = re.compile(rb"(?>[ \t]*(?:" + COLOUR + rb")?)*")
 _OPENER = re.compile(
-    rb"(?:![\w:/.-]*[ \t]+)?(?:&|@)?(?:[A-Za-z_][\w.:]{0,40}\()?(?:rb|br|b|u|r|f|L|B|U)?(\\*)(\"\"\"|'''|[\"'`])")
+    rb"(?:![\w:/.-]*[ \t]+)?(?:&|@)?(?:[A-Za-z_][\w.:]{0,40}\()?(?:rb|br|b|u|r|f|L|B|U)?(\\*)(\"\"\"|'''|[\"'`])"
+)
 _BARE = re.compile(
     rb"(?>[^\s,;&\"'`<>()\[\]{}|\\\x00\x1b#]"
     rb"|\\(?!(?:[nrt0]|\\*[\"'`]|u00|x1b|033))."
