@@ -521,3 +521,29 @@ def test_no_planted_secret_of_the_whole_corpus_is_in_the_finished_bundle(bilbs: 
         if b"hunter2-fake" in b"".join(planted[name]) and holds(members[name], b"hunter2-fake")
     ]
     assert leaked == []
+
+
+def test_it_steps_back_behind_the_work_of_the_box(bilbs: Bilbs, tmp_path: Path) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "lspci").write_text("#!/bin/sh\necho nice $(cut -d' ' -f19 /proc/self/stat)\n")
+    (tools / "lspci").chmod(0o755)
+    ended = bilbs(
+        "diag",
+        "collect",
+        "--only",
+        "pci",
+        "-o",
+        str(tmp_path / "out"),
+        env={"PATH": f"{tools}:{os.environ['PATH']}"},
+    )
+    assert b"nice 10" in opened(Path(ended.stdout.strip()))["pci/lspci.txt"]
+
+
+def test_a_gzip_bundle_opens_with_old_tools(bilbs: Bilbs, tmp_path: Path, dead_system: Path) -> None:
+    ended = bilbs("diag", "collect", "--sysroot", str(dead_system), "-o", str(tmp_path / "out"), "--compress", "gzip")
+    path = Path(ended.stdout.strip())
+    assert path.name.endswith(".tar.gz")
+    listed = subprocess.run(["tar", "-tzf", str(path)], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert listed[0].endswith("/SUMMARY.txt")
+    assert bilbs("diag", "verify", str(path)).status == 0
