@@ -124,6 +124,7 @@ def test_archives_of_gnu_tar_in_pax_format_are_read(tmp_path: Path) -> None:
         (b"", "x.tar is empty"),
         (b"hello", "neither a .tar.zst"),
         (b"\0" * 5000, "neither a .tar.zst"),
+        (b"\x60\x2a\x4d\x18" + bytes(600), "neither a .tar.zst"),
         (b"BZh91AY" + bytes(600), "is a bzip2 file"),
         (b"PK\x03\x04" + bytes(600), "is a zip file"),
         (b"\xfd7zXZ\0" + bytes(600), "is a xz file"),
@@ -177,6 +178,20 @@ def test_a_bomb_costs_neither_memory_nor_time(compression: Compression) -> None:
     assert "claims 671088640 bytes" in _said(data, Limits(total_bytes=50_000_000))
     assert peak_memory_kib() - before < 64 << 10
     assert time.monotonic() - began < 5
+
+
+def test_what_unpacks_to_much_is_no_bomb_while_the_ratio_is_as_allowed() -> None:
+    data = pack(plain("top/zeros", bytes(3 << 20)), compression=Compression.ZSTD)
+    assert len(_read(data, Limits(ratio=1 << 20, ratio_from=1 << 20))["top/zeros"]) == 3 << 20
+
+
+def test_a_disk_that_fails_while_it_is_read_is_an_error_of_the_archive() -> None:
+    class Failing(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:  # noqa: ARG002 - the signature of a stream
+            raise OSError(5, "Input/output error")
+
+    with pytest.raises(VerificationFailed, match="cannot be read: Input/output error"):
+        list(Reader(Failing(), "x"))
 
 
 def test_a_zstd_window_of_gigabytes_is_refused() -> None:

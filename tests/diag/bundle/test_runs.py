@@ -94,6 +94,8 @@ def test_work_folders_of_other_users_and_links_are_not_listed(tmp_path: Path) ->
     os.chown(work, 12345, 12345)
     (tmp_path / "out" / ".bilbs-diag-evil.work").symlink_to(work)
     (tmp_path / "out" / ".bilbs-diag-file.work").touch()
+    (tmp_path / "out" / ".bilbs-diag-other").mkdir(mode=0o700)
+    (tmp_path / "out" / "other.work").mkdir(mode=0o700)
     found = resumable(None, tmp_path / "out")
     assert (found.interrupted, found.live) == ([], [])
 

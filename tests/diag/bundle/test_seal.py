@@ -15,12 +15,28 @@ import pytest
 
 from bilbs_cli.diag.bundle import reader
 from bilbs_cli.diag.bundle.frames import Compression
+from bilbs_cli.diag.bundle.runs import resumable
 from bilbs_cli.diag.bundle.seal import Front, seal
 from bilbs_cli.diag.bundle.spool import Spool
 from bilbs_cli.diag.bundle.verify import verify
 from bilbs_cli.diag.model import Status
 from bilbs_cli.errors import BilbsError, OutputUnwritable, SecretFound
-from tests.diag.bundle.making import NAME, ORDER, bundle, extracted, finish, front, item, log, noise, put, run, start
+from tests.diag.bundle.making import (
+    NAME,
+    ORDER,
+    begin,
+    bundle,
+    extracted,
+    finish,
+    front,
+    item,
+    log,
+    noise,
+    put,
+    run,
+    start,
+)
+from tests.parts.disk import small_disk
 
 MEMBERS = {
     "system/os-release": b"ID=debian\n",
@@ -265,6 +281,30 @@ def test_a_damaged_work_folder_is_named_and_makes_no_archive(tmp_path: Path) -> 
 
 def test_no_handle_is_left_open_by_a_run(tmp_path: Path) -> None:
     finish(_collect(tmp_path / "one"))
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = _handles()
     finish(_collect(tmp_path / "two"))
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert _handles() == before
+
+
+def test_no_handle_is_left_open_by_a_full_disk_an_interruption_and_a_resume(tmp_path: Path) -> None:
+    before = _handles()
+    with small_disk(tmp_path / "disk", 3 << 20) as disk:
+        spool = start(disk.path)
+        put(spool, "gpu/x", noise(1, 400_000))
+        begin(spool, "kern/y", noise(2, 300_000))
+        with pytest.raises(OutputUnwritable):
+            begin(spool, "kern/z", noise(3, 3 << 20))
+        spool.close()
+        assert _handles() == before
+        (disk.path / f"{NAME}.tar.zst").touch()
+        with pytest.raises(OutputUnwritable):
+            start(disk.path)
+        (disk.path / f"{NAME}.tar.zst").unlink()
+        assert resumable(None, disk.path).interrupted == [spool.volume.path]
+        assert _handles() == before
+        finish(Spool.reopen(spool.volume.path))
+        assert _handles() == before
+
+
+def _handles() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))

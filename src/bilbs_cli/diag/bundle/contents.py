@@ -120,7 +120,7 @@ def _pieces(rows: Iterable[Any]) -> list[Piece]:
 def settled(item: Item, content: Content) -> Item:
     """Return the item with the name, size and digest of what is really there."""
     item = replace(item, path=content.path)
-    if not content.frames and (item.sha256 is None or item.size_bytes == 0):
+    if not content.frames and item.sha256 is None:
         return replace(item, size_bytes=0)
     if (item.size_bytes, item.sha256) == (content.size, content.sha256):
         return item
