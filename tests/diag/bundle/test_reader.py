@@ -103,6 +103,10 @@ def test_archives_of_gnu_tar_in_pax_format_are_read(tmp_path: Path) -> None:
             pack(raw(header("pax", 6, 0), kind=(156, b"x")) + b"0 a=b\n" + bytes(506), plain("top/x")),
             "pax header is damaged",
         ),
+        (
+            pack(raw(header("pax", 5100, 0), kind=(156, b"x")) + b"9" * 5000 + b" a=b\n" + bytes(115)),
+            "pax header is damaged",
+        ),
         (pack(raw(header("pax", 1 << 30, 0), kind=(156, b"x"))), "a pax header of 1073741824 bytes"),
         (pack(raw(plain("top/x"), size=(124, b"-0000000007\0"))), "not octal"),
         (pack(raw(plain("top/x"), size=(124, b"\x80" + bytes(10) + b"\x07"))), "not octal"),
@@ -298,6 +302,11 @@ def test_no_damage_raises_anything_but_a_verification_error(
 def test_random_bytes_are_never_a_bundle(data: bytes, magic: bytes) -> None:
     with pytest.raises(VerificationFailed):
         _read(magic + data)
+
+
+def test_what_gnu_tar_puts_where_posix_has_a_prefix_is_no_part_of_the_name() -> None:
+    data = pack(raw(plain("top/x"), magic=(257, b"ustar  \0"), atime=(345, b"15000000000\0")))
+    assert _read(data) == {"top/x": b"content"}
 
 
 def test_archives_with_old_gzip_headers_are_read() -> None:

@@ -20,7 +20,7 @@ from bilbs_cli.diag.bundle.seal import Front, seal
 from bilbs_cli.diag.bundle.spool import Spool
 from bilbs_cli.diag.bundle.verify import verify
 from bilbs_cli.diag.model import Status
-from bilbs_cli.errors import BilbsError, OutputUnwritable, SecretFound
+from bilbs_cli.errors import BilbsError, NotFound, OutputUnwritable, SecretFound
 from tests.diag.bundle.making import (
     NAME,
     ORDER,
@@ -197,6 +197,42 @@ def test_where_links_are_impossible_the_archive_is_renamed_and_still_overwrites_
     assert verify(finish(again).path).members == 11
 
 
+def test_a_strangers_file_under_the_name_of_a_half_published_bundle_is_not_taken_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(5, "Input/output error")
+
+    spool = _collect(tmp_path)
+    monkeypatch.setattr(os, "link", fail)
+    with pytest.raises(OutputUnwritable, match="Input/output error"):
+        finish(spool)
+    spool.close()
+    monkeypatch.undo()
+    other = tmp_path / spool.target
+    other.write_text("precious")
+    again = Spool.reopen(spool.volume.path)
+    with pytest.raises(OutputUnwritable, match="exists already"):
+        finish(again)
+    again.close()
+    assert other.read_text() == "precious"
+    other.unlink()
+    assert verify(finish(Spool.reopen(spool.volume.path)).path).members == 11
+
+
+def test_a_part_that_lost_its_end_after_the_plan_is_named_and_makes_no_archive(tmp_path: Path) -> None:
+    spool = start(tmp_path)
+    put(spool, "gpu/x", noise(1, 200_000))
+    spool.commit(spool.pieces("gpu/x"))
+    spool.close()
+    os.truncate(spool.volume.path / "p000002", 10)
+    again = Spool.reopen(spool.volume.path)
+    with pytest.raises(BilbsError, match="p000002 lost its end") as caught:
+        finish(again)
+    again.close()
+    assert caught.value.code == "work-damaged"
+
+
 def test_the_gate_stops_a_bundle_and_leaves_nothing_of_it(tmp_path: Path) -> None:
     def stop(archive: reader.Reader) -> None:
         names = [member.name for member in archive]
@@ -303,6 +339,14 @@ def test_no_handle_is_left_open_by_a_full_disk_an_interruption_and_a_resume(tmp_
         assert resumable(None, disk.path).interrupted == [spool.volume.path]
         assert _handles() == before
         finish(Spool.reopen(spool.volume.path))
+        assert _handles() == before
+        spool.volume.path.mkdir(mode=0o700)
+        with pytest.raises(NotFound):
+            Spool.reopen(spool.volume.path)
+        spool.volume.path.mkdir(mode=0o777)
+        spool.volume.path.chmod(0o777)
+        with pytest.raises(OutputUnwritable):
+            Spool.reopen(spool.volume.path)
         assert _handles() == before
 
 

@@ -234,6 +234,15 @@ def test_a_folder_of_a_stranger_gets_not_even_a_lock(tmp_path: Path) -> None:
     assert list(_work(tmp_path).iterdir()) == []
 
 
+def test_a_lock_that_is_a_link_is_not_followed_and_not_taken_for_a_live_run(tmp_path: Path) -> None:
+    start(tmp_path).close()
+    (_work(tmp_path) / "lock").unlink()
+    (_work(tmp_path) / "lock").symlink_to(tmp_path / "victim")
+    with pytest.raises(OutputUnwritable):
+        Spool.reopen(_work(tmp_path))
+    assert not (tmp_path / "victim").exists()
+
+
 def test_a_run_can_be_ended_twice(tmp_path: Path) -> None:
     spool = start(tmp_path)
     finish(spool)

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bilbs_cli.diag.redaction import Redactor, engine
+from bilbs_cli.diag.redaction.sieve import plain
 from tests.diag.redaction.examples import DATA, expand, forms
 
 REDACTOR = Redactor()
@@ -218,7 +219,40 @@ def test_an_open_quote_does_not_swallow_the_log() -> None:
     assert out.count(b"Xid 79") == 3
 
 
+def test_every_secret_between_base64_is_masked() -> None:
+    blob = b"".join(random.Random(7).choices([b"aB3/", b"x7Zq", b"Kp0+"], k=700))
+    lines = [
+        blob,
+        b"password=" + SECRET,
+        blob,
+        blob,
+        b"x postgres://u:" + SECRET + b"@h/d",
+        b"token=ghp_" + b"A7b" * 12,
+        blob,
+    ] * 4
+    text = b"\n".join(lines) + b"\n"
+    assert plain(text)
+    out = fed([text])
+    assert SECRET not in out
+    assert out.count(b"[REDACTED:") == 12
+    assert out.count(blob) == 16
+
+
+def test_a_set_that_runs_out_of_memory_hides_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Exhausted:
+        def Match(self, _: bytes) -> None:  # noqa: N802 - as re2 calls it
+            return None
+
+    redactor = Redactor()
+    monkeypatch.setattr(redactor.scanner.sieve, "_which", Exhausted())
+    for form in FORMS[:120]:
+        stream = redactor.stream()
+        assert stream.feed(form.text) + stream.finish() == fed([form.text])
+
+
 HOSTILE = {
+    "blanks in a value": b"password: a" + b" " * 60000 + b"b",
+    "begins and one end": b"-----BEGIN PRIVATE KEY-----" * 2500 + b"-----END PRIVATE KEY-----",
     "blanks": b" " * 60000,
     "quotes": b'"' * 60000,
     "backslashes": b"\\" * 60000,

@@ -149,6 +149,26 @@ def test_hosts_of_one_subnet_stay_in_one_subnet_and_others_do_not_join(address: 
     assert moved[0] >> size != moved[2] >> size
 
 
+def test_no_public_address_becomes_a_private_or_special_one() -> None:
+    others = [
+        ipaddress.IPv4Network(net)
+        for net in (
+            "0.0.0.0/8",
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "224.0.0.0/3",
+        )
+    ]
+    for high in range(11, 100):
+        for low in range(0, 256, 8):
+            after = ipaddress.IPv4Address(ADDRESSES.v4(f"{high}.{low}.9.9"))
+            assert not any(after in net for net in others), after
+
+
 def test_every_host_of_a_subnet_gets_a_stand_in_of_its_own() -> None:
     stand_ins = {ADDRESSES.v4(f"10.20.30.{n}") for n in range(256)}
     assert len(stand_ins) == 256
@@ -187,6 +207,12 @@ def test_the_key_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
     assert pseudonyms.key(tmp_path) == first
     assert stat.S_IMODE((tmp_path / "pseudonyms.key").stat().st_mode) == 0o600
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pseudonyms.key"]
+
+
+def test_of_two_runs_that_make_a_key_at_once_both_use_the_first(tmp_path: Path) -> None:
+    first = pseudonyms.key(tmp_path)
+    pseudonyms._create(tmp_path / "pseudonyms.key", b"2" * 32)
+    assert pseudonyms.key(tmp_path) == first
 
 
 def test_a_broken_key_is_named_and_not_replaced(tmp_path: Path) -> None:

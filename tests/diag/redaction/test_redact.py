@@ -63,6 +63,13 @@ def test_an_existing_output_is_never_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "out").read_bytes() == b"mine"
 
 
+def test_an_existing_folder_is_not_written_into(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "out").mkdir()
+    with pytest.raises(OutputUnwritable, match="nothing is overwritten"):
+        redact_path(tmp_path / "logs", tmp_path / "out", REDACTOR)
+
+
 def test_a_missing_source_and_a_fifo_are_refused(tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         redact_path(tmp_path / "nothing", tmp_path / "out", REDACTOR)
