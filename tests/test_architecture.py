@@ -23,7 +23,11 @@ RANKS = (
     ),
     (
         1,
-        r"diag|support|plan|diag\.(model|job|notable|journal_json|findings|redaction(\..*)?)|support\.(sla|tickets)|providers(\..*)?",
+        (
+            r"diag|support|plan|diag\.(model|job|notable|journal_json|redaction(\..*)?)"
+            r"|diag\.(findings|kernel_log(\..*)?|identity|baseline|timeline|causes|suggest|checked|diff|rule_page)"
+            r"|support\.(sla|tickets)|providers(\..*)?"
+        ),
     ),
     (3, r"diag\.(collect|assembly|requests|summary|observations|front|guard)|support\.delivery|plan\.subscription"),
     (2, r"config|crash|credentials|diag\.[a-z_]+(\..*)?|support\..*|plan\..*|sandbox(\..*)?"),
