@@ -13,6 +13,9 @@ test:           ## the tests alone, nothing is installed (T=path to narrow)
 lint:           ## style and types alone
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
+rules:          ## write docs/rules/ anew from the rules' docstrings
+	.venv/bin/python tools/rule_pages.py
+
 bench:          ## the benchmarks of docs/benchmarks.md (minutes)
 	.venv/bin/python tools/bench.py
 

@@ -19,17 +19,20 @@ RANKS = (
     (5, r"__main__|main"),
     (
         4,
-        r"terminal|progress|config_commands|help_topics|(diag|plan)\.commands|diag\.[a-z]+_text|support\.commands(\..*)?",
+        r"terminal|progress|config_commands|help_topics|(diag|plan)\.commands|diag\.[a-z]+_(text|commands)|support\.commands(\..*)?",
     ),
     (
         1,
         (
-            r"diag|support|plan|diag\.(model|job|notable|journal_json|redaction(\..*)?)"
-            r"|diag\.(findings|kernel_log(\..*)?|identity|baseline|timeline|causes|suggest|checked|diff|rule_page)"
+            r"diag|support|plan|diag\.(model|job|journal_json|redaction(\..*)?)"
+            r"|diag\.(findings|kernel_log(\..*)?|identity|baseline|timeline|suggest|checked)"
             r"|support\.(sla|tickets)|providers(\..*)?"
         ),
     ),
-    (3, r"diag\.(collect|assembly|requests|summary|observations|front|guard)|support\.delivery|plan\.subscription"),
+    (
+        3,
+        r"diag\.(collect|assembly|requests|summary|front|guard|live|opening|checking|check_run)|support\.delivery|plan\.subscription",
+    ),
     (2, r"config|crash|credentials|diag\.[a-z_]+(\..*)?|support\..*|plan\..*|sandbox(\..*)?"),
 )
 FEATURES = ("diag", "plan", "support", "sandbox")

@@ -5,12 +5,14 @@ set -eu
 cd "$(dirname "$0")/.."
 . tools/python.sh
 if [ -z "${BILBS_CHECK_FAST:-}" ]; then
-    # a compiler for the NVML stub, the BMC simulator and its independent readers, archive tools as oracles
+    # a compiler for the NVML stub, the BMC simulator and its independent readers, archive tools as oracles, a browser
+    # (and fonts for it) for the report
     missing=$(for pair in cc:gcc ipmi_sim:openipmi ipmitool:ipmitool ipmi-sel:freeipmi-tools zstd:zstd age:age lspci:pciutils \
                           strace:strace mkfs.ext4:e2fsprogs fsfreeze:util-linux mount:mount ip:iproute2 ps:procps tar:tar \
-                          xz:xz-utils bzip2:bzip2 git:git journalctl:systemd; do
+                          xz:xz-utils bzip2:bzip2 git:git journalctl:systemd chromium:chromium; do
         command -v "${pair%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/${pair%%:*}" ] || [ -x "/sbin/${pair%%:*}" ] || echo "${pair##*:}"; done)
     [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
+    [ -d /usr/share/fonts/truetype/dejavu ] || missing="$missing fonts-dejavu-core"
     [ -e /usr/include/linux/ipmi.h ] || missing="$missing linux-libc-dev"
     # shellcheck disable=SC2086
     [ -z "$missing" ] || apt_install $missing

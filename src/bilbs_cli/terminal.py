@@ -38,6 +38,11 @@ def begin(arguments: Sequence[str]) -> None:
     _Run.json, _Run.emitted, _Run.warnings = "--json" in options, False, ()
 
 
+def choose_json() -> None:
+    """Print JSON as with `--json` (a command's own `--format json`)."""
+    _Run.json = True
+
+
 def wants_json() -> bool:
     """Say whether `--json` was given."""
     return _Run.json

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bilbs_cli import paths
-from bilbs_cli.diag import collect, front, guard
+from bilbs_cli.diag import child, collect, front, guard, memory
 from bilbs_cli.diag.bundle import naming, runs, seal, space
 from bilbs_cli.diag.bundle.manifest import Item
 from bilbs_cli.diag.bundle.spool import Spool
@@ -63,7 +63,7 @@ def collect_bundle(
     began = time.monotonic()
     out_dir = request.out_dir or spare_place()
     space.check_space(out_dir, space.need_bytes(FIRST_PAGES, encrypted=bool(request.recipients)))
-    _be_nice(request.nice)
+    be_nice(request.nice)
     known = guard.secrets_of_host(request.options)
     pseudonyms = guard.names_of_box() if request.options.pseudonymize else None
     redactor = Redactor(known=known.values(), custom=guard.custom_rules(request.custom_rules), pseudonyms=pseudonyms)
@@ -72,7 +72,7 @@ def collect_bundle(
     spool = Spool.create(
         out_dir,
         naming.bundle_name(host, now),
-        _header(request, now, host, redactor),
+        header(request, now, host, redactor),
         request.compression,
         recipients=request.recipients,
         state_dir=paths.state_dir(),
@@ -158,6 +158,7 @@ def _run(
     except OutputUnwritable as error:  # the ballast is for this: seal what there is
         trouble = str(error)
     with suppress(OutputUnwritable):
+        _add_memory(request, spool, redactor)
         spool.note(
             "ended",
             {
@@ -168,6 +169,15 @@ def _run(
             },
         )
     return run
+
+
+def _add_memory(request: Request, spool: Spool, redactor: Redactor) -> None:
+    """Put what earlier checks remember of this box into its facts: a bundle gives the same verdict everywhere."""
+    root = request.options.sysroot
+    for name, leaf in memory.recall(memory.place(root)).items():
+        spool.fact(("memory", name), child.cleaned(redactor, leaf, name))
+    if redactor.pseudonyms and (pairs := redactor.pseudonyms.new_pairs()):
+        guard.keep_pairs(pairs)
 
 
 def _result(one: collect.CollectorResult) -> dict[str, Any]:
@@ -181,8 +191,8 @@ def _result(one: collect.CollectorResult) -> dict[str, Any]:
     }
 
 
-def _header(request: Request, now: datetime, host: str, redactor: Redactor) -> Mapping[str, Any]:
-    """Return what the front pages of a resumed run need to know."""
+def header(request: Request, now: datetime, host: str, redactor: Redactor) -> Mapping[str, Any]:
+    """Return what a run knows of itself: the front pages of a resumed run need it."""
     options = request.options
     return {
         "host": host,
@@ -238,7 +248,7 @@ def _hand_over(path: Path, to_stdout: Callable[[int], None] | None) -> None:
         os.close(handle)
 
 
-def _be_nice(level: int) -> None:
+def be_nice(level: int) -> None:
     """Step back behind the box's own work: nice(2), and the lowest best-effort input/output priority (ioprio_set(2))."""
     with suppress(OSError):
         os.nice(level)

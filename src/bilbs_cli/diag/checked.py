@@ -1,4 +1,4 @@
-"""What one check of one box came to: the one value that every report, page and format is made from."""
+"""One box at one moment: the snapshot that is judged, and what the check of it came to."""
 
 from __future__ import annotations
 
@@ -11,12 +11,29 @@ from bilbs_cli.diag.timeline import Moment
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """A box at one moment, judged.
+class Snapshot:
+    """The facts of a box at one moment, live, from a mounted system or from a bundle.
 
     `source` is the bundle's path, `live`, or the mounted system's root; `header` is what the run knew of itself
-    (profile, options, root: see `assembly._header`); `catalogue` the version of the Xid data; `gpus` every GPU that
-    anything knows of, in PCI order, missing ones included; `timeline` oldest first.
+    (profile, options, root: see `assembly.header`). `text` is facts.json as it was written, empty where there is no
+    such file: then readings have no line to cite.
+    """
+
+    host: str
+    collected_at: datetime
+    source: str
+    tool: str
+    header: Facts
+    facts: Facts
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A snapshot, judged.
+
+    Its first fields are the snapshot's; `catalogue` is the version of the Xid data; `gpus` every GPU that anything knows
+    of, in PCI order, missing ones included; `timeline` oldest first.
     """
 
     host: str

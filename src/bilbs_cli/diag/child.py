@@ -36,10 +36,11 @@ from bilbs_cli import files, process
 from bilbs_cli.diag import model
 from bilbs_cli.diag.bundle.frames import Compression, Framer
 from bilbs_cli.diag.bundle.manifest import Item
+from bilbs_cli.diag.collectors import host_time
 from bilbs_cli.diag.job import Options
 from bilbs_cli.diag.journal_json import Plain
+from bilbs_cli.diag.kernel_log import events, scan
 from bilbs_cli.diag.model import NotCollected, ReadError, Reading, Status, Value
-from bilbs_cli.diag.notable import Sieve
 from bilbs_cli.diag.redaction import Redactor, Stream
 
 Emit = Callable[[Mapping[str, Any], bytes], None]
@@ -50,7 +51,6 @@ CAPTURE_BYTES = 8 << 20  # of a command's output, for parsing
 COMMAND_BYTES = 256 << 20  # of a command's output, into the bundle
 FILE_TIMEOUT_S = 5.0
 STREAM_TIMEOUT_S = 600.0  # a large file that is read steadily; the run's deadline comes first
-SIEVED = "kernel"  # the collector whose logs are looked through for what SUMMARY.txt shows
 STALL_S = 15.0  # of a large file or long command without one more frame
 
 
@@ -97,14 +97,14 @@ class Member:
     raw_bytes: int = 0
     _redaction: Stream = field(init=False)
     _framer: Framer = field(init=False)
-    _sieve: Sieve | None = None
+    _scanner: scan.Scanner | None = None
     _plain: Plain | None = None
 
     def __post_init__(self) -> None:
         self._redaction = self.job.redactor.stream()
         self._framer = Framer(self.job.compression)
-        if self.job.collector == SIEVED:
-            self._sieve = Sieve()
+        if scan.is_log(self.name):
+            self._scanner = scan.Scanner(self.name, self.job.clock())
         if self.source.startswith("command: journalctl ") and " json" in self.source:
             self._plain = Plain()
 
@@ -121,8 +121,8 @@ class Member:
             self._take(self._redaction.feed(self._plain.finish()))
         self._take(self._redaction.finish())
         self._send(self._framer.finish())
-        if self._sieve and (found := self._sieve.finish()):
-            self.job.record(("notable", self.name.partition("/")[2]), Value(found))
+        if self._scanner and (log := self._scanner.finish()).lines:
+            self.job.record(("log", self.name.partition("/")[2]), Value(events.encode(log)))
         self._item(status, exit_status, truncated, reason, self._framer.size, self._framer.sha256)
 
     def gap(self, status: Status, reason: str) -> None:
@@ -130,9 +130,10 @@ class Member:
         self._item(status, None, False, reason, 0, None)
 
     def _take(self, clean: bytes) -> None:
-        if self._sieve:
-            self._sieve.feed(clean)
-        self._send(self._framer.feed(clean))
+        if self._scanner:
+            self._scanner.feed(clean)
+        if not self.job.options.facts_only:
+            self._send(self._framer.feed(clean))
 
     def _send(self, frames: Iterator[Any]) -> None:
         for frame in frames:
@@ -262,7 +263,7 @@ class ChildJob:
     def file(self, path: str, member: str | None = None, *, since: bool = False) -> None:
         """See `Job.file`."""
         name = f"{self.folder}/{member or path.lstrip('/')}"
-        if name in self.skip:
+        if name in self.skip or self._is_of_no_use(name):
             return
         self._begin(name, path, STALL_S if self.heavy else FILE_TIMEOUT_S)
         part = Member(self, name, f"file: {path}")
@@ -309,6 +310,10 @@ class ChildJob:
         name = f"{self.folder}/{member}"
         if name in self.skip or not self.options.live:
             return None
+        if self._is_of_no_use(name):
+            if later:
+                return None
+            keep = False
         part = Member(self, name, "command: " + " ".join(argv))
         if process.find(argv[0]) is None:
             if keep:
@@ -372,7 +377,7 @@ class ChildJob:
     def text(self, member: str, content: str | bytes, *, source: str) -> None:
         """See `Job.text`."""
         name = f"{self.folder}/{member}"
-        if name in self.skip or self.dry:
+        if name in self.skip or self.dry or self._is_of_no_use(name):
             return
         part = Member(self, name, source)
         part.feed(content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content)
@@ -396,10 +401,23 @@ class ChildJob:
         else:
             self.command(work.argv, member, timeout_s=work.timeout_s, good=work.good)
 
+    def clock(self) -> scan.Clock:
+        """Return how the times in the logs of this system are to be read: what its facts say too."""
+        zone, booted = host_time.zone(self.options.sysroot), host_time.booted_at() if self.options.live else None
+        return scan.clock(
+            zone.value if isinstance(zone, Value) else None,
+            booted.value if isinstance(booted, Value) else None,
+            datetime.now(UTC),
+        )
+
     def tell_pairs(self) -> None:
         """Send the pseudonyms that were made, before the text that uses them: what leaves can always be revealed."""
         if self.redactor.pseudonyms and (pairs := self.redactor.pseudonyms.new_pairs()):
             self.emit({"t": "pairs", "pairs": pairs}, b"")
+
+    def _is_of_no_use(self, member: str) -> bool:
+        """Say whether a member only belongs into an archive, where none is made: of files, facts need the logs alone."""
+        return self.options.facts_only and not scan.is_log(member)
 
     def _later(self, work: Later) -> None:
         self.emit({"t": "later", "what": asdict(work)}, b"")
@@ -408,7 +426,7 @@ class ChildJob:
         self.emit({"t": "begin", "key": key, "what": what, "timeout_s": timeout_s}, b"")
 
     def _fact(self, key: str, path: Sequence[str], reading: Reading) -> None:
-        leaf = self._clean(model.encode(reading), path[-1])
+        leaf = cleaned(self.redactor, model.encode(reading), path[-1])
         self.tell_pairs()
         try:
             self.emit({"t": "fact", "key": key, "path": [self.collector, *path], "leaf": leaf}, b"")
@@ -416,19 +434,20 @@ class ChildJob:
             leaf = model.encode(ReadError("NotJson", str(error)))
             self.emit({"t": "fact", "key": key, "path": [self.collector, *path], "leaf": leaf}, b"")
 
-    def _clean(self, node: Any, key: str) -> Any:
-        """Redact every string of a JSON value; `key` is the name it stands under."""
-        if isinstance(node, str):
-            return self.redactor.text(node.encode("utf-8", "replace").decode(), key=key) if len(node) > 3 else node
-        if isinstance(node, dict):
-            return {
-                str(name): self._clean(inner, key if name == "value" else str(name)) for name, inner in node.items()
-            }
-        if isinstance(node, list | tuple):
-            return [self._clean(inner, key) for inner in node]
-        if isinstance(node, float) and (node != node or node in {float("inf"), float("-inf")}):  # noqa: PLR0124 - NaN
-            return repr(node)
-        return node
+
+def cleaned(redactor: Redactor, node: Any, key: str) -> Any:
+    """Return a JSON value with every string redacted; `key` is the name it stands under."""
+    if isinstance(node, str):
+        return redactor.text(node.encode("utf-8", "replace").decode(), key=key) if len(node) > 3 else node
+    if isinstance(node, dict):
+        return {
+            str(name): cleaned(redactor, inner, key if name == "value" else str(name)) for name, inner in node.items()
+        }
+    if isinstance(node, list | tuple):
+        return [cleaned(redactor, inner, key) for inner in node]
+    if isinstance(node, float) and (node != node or node in {float("inf"), float("-inf")}):  # noqa: PLR0124 - NaN
+        return repr(node)
+    return node
 
 
 def _call(call: Callable[[], Any]) -> Reading:

@@ -1,4 +1,4 @@
-"""`bilbs diag ...`: collect a bundle, list what can be collected, verify, resume, redact, reveal."""
+"""`bilbs diag ...`: the group, and its commands that make and keep bundles: collect, list, verify, resume, redact, reveal."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bilbs_cli import terminal
+from bilbs_cli.diag import baseline_commands, judge_commands
 from bilbs_cli.diag.job import Profile
 from bilbs_cli.errors import Exit
 
@@ -164,3 +165,8 @@ def reveal(
     from bilbs_cli.diag import redact_text
 
     redact_text.reveal(source)
+
+
+for _name, _command, _line in judge_commands.COMMANDS:
+    app.command(_name, short_help=_line)(_command)
+app.add_typer(baseline_commands.app, name="baseline")

@@ -163,6 +163,14 @@ class NotEvaluated:
     reason: str
 
 
+class Unjudged(Exception):
+    """What a judge raises, before it yields anything, when it cannot say: "not evaluated", with the need and the reason."""
+
+    def __init__(self, need: str, reason: str, kind: Gap = Gap.NOT_COLLECTED) -> None:
+        super().__init__(reason)
+        self.need, self.kind = need, kind
+
+
 @dataclass(frozen=True)
 class Box:
     """Everything rules may look at: the facts of one moment, and what is derived from them once.
@@ -249,6 +257,14 @@ class Case:
         shown = text or f"{where} = {_shown(reading)}"
         return Evidence(FACTS, shown[:TEXT], path=where)
 
+    def unread(self, path: str) -> Unjudged:
+        """Return what to raise because the reading at `path` is none, or none that can be used."""
+        reading = self.reading(path)
+        kind, reason = gap_of(reading)
+        if isinstance(reading, Value) and reading.value is not None:
+            kind, reason = Gap.ERROR, f"{_shown(reading)[:80]} is no value that this reading can have"
+        return Unjudged(path, f"{path.lstrip('/') or self.part} was not readable: {reason}", kind)
+
     def _absolute(self, path: str) -> tuple[str, ...]:
         if path.startswith("/"):
             return tuple(path[1:].split("/"))
@@ -263,7 +279,7 @@ class Rule:
     """One rule. The docstring of `judge` is its page in docs/rules/, with a firing and a quiet example.
 
     `severity` and `verdict` are what it says unless a `Found` says otherwise. `needs` are paths below the subject (or
-    from the top, with `/`) that must be values. With `doc` given the page is that text (rules made from a catalogue).
+    from the top, with `/`) that must be values; `a|b` is met by either. With `doc` given the page is that text (rules made from a catalogue).
     """
 
     id: str
@@ -347,6 +363,10 @@ def _apply(rule: Rule, box: Box, run: _Run) -> None:
         try:
             found = rule.judge(case)
             all_found = [found] if isinstance(found, Found) else list(found or ())
+        except Unjudged as said:
+            run.evaluated -= 1
+            run.gaps.append(NotEvaluated(rule.id, part, said.kind, said.need, str(said)[:TEXT]))
+            continue
         except Exception as error:  # noqa: BLE001 - the boundary of a rule: hostile facts cost one rule, and it is named
             run.evaluated -= 1
             run.gaps.append(_broken(rule, part, error))
@@ -380,11 +400,11 @@ def _finding(rule: Rule, case: Case, found: Found) -> Finding:
 
 
 def _gap(rule: Rule, case: Case, need: str) -> NotEvaluated | None:
-    reading = case.reading(need)
-    if isinstance(reading, Value) and reading.value is not None:
+    ways = need.split("|")
+    if any(case.get(way) is not None for way in ways):
         return None
-    kind, reason = gap_of(reading)
-    return NotEvaluated(rule.id, case.part, kind, need, f"{need.lstrip('/') or case.part} was not readable: {reason}")
+    gap = case.unread(ways[0])
+    return NotEvaluated(rule.id, case.part, gap.kind, need, str(gap))
 
 
 def gap_of(reading: Reading) -> tuple[Gap, str]:

@@ -1,17 +1,19 @@
-"""The first pages of a bundle, made from what its spool holds: SUMMARY.txt, facts.json, redaction.json, the manifest."""
+"""The first pages of a bundle, made from what its spool holds: the verdict in three forms, facts, receipt, manifest."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from bilbs_cli import __version__
-from bilbs_cli.diag import summary
+from bilbs_cli.diag import checked_json, checking, report, summary
 from bilbs_cli.diag.bundle.manifest import Manifest
 from bilbs_cli.diag.bundle.seal import Front
 from bilbs_cli.diag.bundle.spool import Spool
+from bilbs_cli.diag.checked import Checked, Snapshot
+from bilbs_cli.diag.findings import moment
 from bilbs_cli.diag.model import FACTS_VERSION, Status
 from bilbs_cli.diag.redaction import receipt
 
@@ -40,10 +42,35 @@ def pages(spool: Spool) -> Front:
         "facts": spool.facts,
     }
     seen = receipt.receipt(_text(header, "rules_version"), spool.items)
-    text = summary.write(header, ended, spool.facts, spool.items, seen, complete=manifest.status == "complete")
+    facts_page = _json(facts)
+    checked = _judged(header, facts, facts_page.decode())
+    complete = manifest.status == "complete"
     return Front(
-        manifest, [("SUMMARY.txt", text.encode()), ("facts.json", _json(facts)), ("redaction.json", _json(seen))]
+        manifest,
+        [
+            _page("SUMMARY.txt", lambda: summary.write(header, ended, checked, spool.items, seen, complete=complete)),
+            _page("report.html", lambda: report.page(checked)),
+            ("facts.json", facts_page),
+            ("findings.json", _json(checked_json.as_json(checked))),
+            ("redaction.json", _json(seen)),
+        ],
     )
+
+
+def _judged(header: Mapping[str, Any], facts: Mapping[str, Any], text: str) -> Checked:
+    started = moment(header.get("started_at")) or datetime.fromtimestamp(0, UTC)
+    return checking.judge(
+        Snapshot(_text(header, "host"), started, "this bundle", str(facts["tool"]), header, facts["facts"], text)
+    )
+
+
+def _page(name: str, write: Callable[[], str]) -> tuple[str, bytes]:
+    """Return a page; a mistake of ours in its making must not cost the bundle, so it says what went wrong instead."""
+    try:
+        return name, write().encode()
+    except Exception as error:  # noqa: BLE001 - the boundary of a page: the evidence is worth more than its picture
+        reason = f"This page could not be made ({type(error).__name__}: {error}).\nThe facts are in facts.json.\n"
+        return name, reason.encode("utf-8", "backslashreplace")
 
 
 def ending(spool: Spool) -> dict[str, Any]:

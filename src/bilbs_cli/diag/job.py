@@ -53,6 +53,7 @@ class Options:
     bmc: BmcTarget | None = None
     root: bool = False
     pseudonymize: bool = False  # identities are replaced: raw bytes that hold them in another form stay out
+    facts_only: bool = False  # nothing is archived: only what facts are made of is read (`diag check`)
 
     @property
     def live(self) -> bool:

@@ -61,6 +61,7 @@ PROPERTIES = (
     "MemoryCurrent",
     "TasksCurrent",
     "FragmentPath",
+    "StateChangeTimestampMonotonic",
 )
 FACTS = {
     "LoadState": "load_state",
@@ -69,7 +70,12 @@ FACTS = {
     "UnitFileState": "enabled",
     "Result": "result",
 }
-NUMBERS = {"NRestarts": "restarts", "MainPID": "main_pid", "ExecMainStatus": "exit_status"}
+NUMBERS = {
+    "NRestarts": "restarts",
+    "MainPID": "main_pid",
+    "ExecMainStatus": "exit_status",
+    "StateChangeTimestampMonotonic": "state_changed_us",
+}
 DAEMONS = {
     name[:15]: name
     for name in (  # the kernel keeps 15 characters of a name
@@ -135,7 +141,8 @@ def _systemd(job: Job) -> None:
     if listing == b"":  # it hangs or cannot be reached: the next questions would each wait as long
         job.record(("failed",), NotCollected("systemctl list-units gave no answer"))
         return
-    argv = (*SHOW, f"--property={','.join(PROPERTIES)}", "--", *UNITS, *named)
+    asked = dict.fromkeys([*UNITS, *named, *[name for name in failed if UNIT_NAME.fullmatch(name)][:FAILED_LOGS]])
+    argv = (*SHOW, f"--property={','.join(PROPERTIES)}", "--", *asked)
     units = shown((job.command(argv, "units-shown.txt", timeout_s=8.0) or b"").decode("utf-8", "replace"))
     for unit, properties in units.items():
         if properties.get("LoadState") != "not-found" or unit in named:

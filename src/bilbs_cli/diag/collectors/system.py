@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from bilbs_cli import files
-from bilbs_cli.diag.collectors import clock, hardware, proc_text, processes, sysfs
+from bilbs_cli.diag.collectors import clock, hardware, host_time, proc_text, processes, sysfs
 from bilbs_cli.diag.job import Collector, Job, Profile
 from bilbs_cli.diag.model import NotCollected, ReadError, Reading, Status, Value
 
@@ -105,22 +104,11 @@ def _identity(job: Job) -> None:
         job.record(("hostname_configured",), sysfs.attribute(root, "/etc/hostname"))
     else:
         job.record(("architecture",), Value(os.uname().machine))
-    job.record(("timezone",), _timezone(job))
+    job.record(("timezone",), host_time.zone(job.options.sysroot))
     wanted = bool(job.glob("/run/reboot-required"))
     known = wanted or job.options.live  # /run is in memory: a mounted disk has none of it
     job.record(("reboot_required",), Value(wanted) if known else NotCollected("a mounted system has no /run"))
     job.record(("container",), _container(job))
-
-
-def _timezone(job: Job) -> Reading:
-    named = sysfs.attribute(job.options.sysroot, "/etc/timezone")
-    if isinstance(named, Value):
-        return named
-    try:
-        target = os.readlink(files.rooted(job.options.sysroot, "/etc") / "localtime")  # noqa: PTH115 - text, not a path
-    except (OSError, files.NotReadable):
-        return NotCollected("no /etc/timezone, and /etc/localtime is not a link")
-    return Value(target.partition("zoneinfo/")[2] or target)
 
 
 def _container(job: Job) -> Reading:
@@ -138,9 +126,8 @@ def _container(job: Job) -> Reading:
 def _load(job: Job) -> None:
     up = _uptime(job)
     job.record(("uptime_s",), Value(up) if up is not None else NotCollected("no /proc/uptime"))
-    if up is not None and job.options.live:
-        booted = datetime.now(UTC) - timedelta(seconds=up)
-        job.record(("booted_at",), Value(booted.isoformat(timespec="seconds")))
+    if job.options.live:
+        job.record(("booted_at",), host_time.booted_at())
     sysfs.leaves(job, (), _parsed(job, ("load",), "/proc/loadavg", proc_text.load))
     for resource in ("cpu", "memory", "io"):
         lines = _parsed(job, ("pressure", resource), f"/proc/pressure/{resource}", proc_text.pressure)

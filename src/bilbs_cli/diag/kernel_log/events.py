@@ -1,4 +1,4 @@
-"""Events of a kernel log, folded, and their JSON form in the facts (`kernel/log/<member>`)."""
+"""Events of a kernel log, folded, and their JSON form in the facts (`kernel/log/<name>`, `gpu/log/<name>`)."""
 
 from __future__ import annotations
 
@@ -63,6 +63,7 @@ class Log:
     left_out: int = 0
 
 
+COLLECTORS = ("kernel", "gpu")  # whose folders hold logs (the fabric manager's is with the GPUs)
 KINDS = (
     "xid",  # NVRM: Xid (PCI:0000:3b:00): 79, ...
     "sxid",  # nvidia-nvswitch0: SXid (PCI:0000:05:00.0): 20034, ...
@@ -163,12 +164,19 @@ def _time(text: object) -> datetime | None:
 def logs_of(facts: Mapping[str, Any], since: datetime | None = None) -> tuple[Log, ...]:
     """Return the logs in the facts. Events whose last occurrence is known to be before `since` are left out."""
     found = []
-    for member in branch(facts, "kernel", "log"):
-        reading = lookup(facts, "kernel", "log", member)
-        log = decode(f"kernel/{member}", reading.value) if isinstance(reading, Value) else None
-        if log:
-            found.append(Log(log.member, log.lines, tuple(_newer(log.events, since)), log.left_out))
+    for collector in COLLECTORS:
+        for name in branch(facts, collector, "log"):
+            reading = lookup(facts, collector, "log", name)
+            log = decode(f"{collector}/{name}", reading.value) if isinstance(reading, Value) else None
+            if log:
+                found.append(Log(log.member, log.lines, tuple(_newer(log.events, since)), log.left_out))
     return tuple(found)
+
+
+def place(member: str) -> tuple[str, str, str]:
+    """Return where the log of a member stands in the facts."""
+    collector, _, name = member.partition("/")
+    return collector, "log", name
 
 
 def _newer(events: tuple[Event, ...], since: datetime | None) -> Iterator[Event]:
