@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 from bilbs_cli.diag import rma
@@ -56,13 +57,13 @@ MEMBERS = {KERN: LOG, "ipmi/sel.txt": b"# 1 of 1 records\n", "redaction.json": b
 
 
 def facts(maker: str = "dell", **more: Any) -> dict[str, Any]:
-    """Return the facts of the box with the dead GPU, made by `maker`, with more readings by path (`__` for `/`)."""
+    """Return the facts of the box with the dead GPU, made by `maker`, with more readings by path."""
     readings = {
         **MAKERS[maker],
         "memory/baseline": BASELINE,
         "bmc/sel/records": [RECORD],
         "gpu/system/driver_version": "580.105.08",
-        **{path.replace("__", "/"): one for path, one in more.items()},
+        **more,
     }
     return _merged(copy.deepcopy(dict(dead_gpu_box().facts)), tree(readings))
 
@@ -84,9 +85,11 @@ def checked(maker: str = "dell", *findings: Finding, readings: dict[str, Any] | 
     return judge(Box(found, NOW), *(findings or dead_gpu_findings()), **{"source": "b.tar.zst", **more})
 
 
-def packet(box: Checked, part: str = "gpu:1", oem: str | None = None, **members: bytes) -> Packet:
-    """Return a packet; `members` are added to those of the bundle (`__` for `/`)."""
-    known = MEMBERS | {name.replace("__", "/"): data for name, data in members.items()}
+def packet(
+    box: Checked, part: str = "gpu:1", oem: str | None = None, members: Mapping[str, bytes] | None = None
+) -> Packet:
+    """Return a packet; `members` are added to those of the bundle."""
+    known = {**MEMBERS, **(members or {})}
     return rma.build(box, part, oem, known.get, Source("b.tar.zst", "ab" * 32, 1234))
 
 

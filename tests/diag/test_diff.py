@@ -399,7 +399,7 @@ LEAVES = st.one_of(
     st.text(max_size=8),
     st.lists(st.integers(0, 3), max_size=3),
     st.dictionaries(
-        st.sampled_from(["id", "raw", "status", "states", "name", "serial", "TOTAL"]),
+        st.sampled_from(["id", "raw", "status", "states", "name", "serial", "TOTAL", "asserted"]),
         st.text(max_size=3) | st.floats() | st.none() | st.lists(st.floats(), max_size=2),
         max_size=3,
     ),
@@ -416,7 +416,7 @@ PLACES = st.sampled_from(
         f"{GPU0}/vbios", f"{GPU0}/pcie/replays", f"{GPU0}/temperature_c", f"{GPU0}/temperature_margin_c", GPU0,
         "gpu/devices/1/serial", "gpu/devices", "bmc/sensors/1.0.1", "bmc/sensors", "bmc/sel/records", "bmc/fru/0",
         "bmc/sel/last_erased", "storage/disks/sda/serial", "storage/disks/sdb/serial", "storage/disks", "system",
-        "network/infiniband/m/ports/1/counters", "pci/devices/0000:17:00.0/aer_fatal", "system/dmi/product_serial",
+        "network/infiniband/m/ports/1/counters", "pci/devices/0000:17:00.0/kind", "pci/devices/0000:17:00.0/aer_fatal", "system/dmi/product_serial",
         "system/dmi/memory/A1/populated", "kernel/log/dmesg.txt", "memory/baseline", "storage/file_systems/-/used_percent",
         "system/sensors/a/b/temperature_c", "system/packages",
     ]

@@ -25,11 +25,11 @@ FOLLOWED_BY = {  # what else the loss of a GPU shows: rules that speak of the sa
 
 @dataclass(frozen=True, slots=True)
 class _Xid:
-    """A finding of an Xid: its code and GPU, and when it happened first."""
+    """A finding of an Xid: its code and GPU, and when it happened (first)."""
 
     code: int
     part: str
-    first: datetime | None
+    at: datetime | None
     finding: Finding
 
 
@@ -89,7 +89,8 @@ def _xids(findings: Iterable[Finding]) -> Iterator[_Xid]:
     for one in findings:
         code = _code(one)
         if code is not None:
-            yield _Xid(code, one.part, moment(one.first_at), one)
+            # a clean-up may go on for hours: the last one tells whether an error came before it
+            yield _Xid(code, one.part, moment(one.last_at if code == CLEANUP else one.first_at), one)
 
 
 def _code(one: Finding) -> int | None:
@@ -113,7 +114,7 @@ def _cause(one: _Xid, xids: Sequence[_Xid], known: Mapping[tuple[int, str], _Xid
 
 
 def _may_follow(one: _Xid, other: _Xid) -> bool:
-    return one.first is None or other.first is None or other.first <= one.first + NEAR
+    return one.at is None or other.at is None or other.at <= one.at + NEAR
 
 
 def _named_causes(box: Box) -> Mapping[tuple[int, str], int]:

@@ -57,7 +57,7 @@ def _serial(part: Facts) -> str:
 
 
 def _is_no_gpu(part: Facts) -> bool:
-    return value(part, "kind") not in {"gpu", "bridge"}
+    return value(part, "kind") not in ("gpu", "bridge")
 
 
 COLLECTIONS = (

@@ -63,7 +63,7 @@ def _sensor(path: str, was: Any, now: Any) -> Iterator[Change]:
         return
     name = _name(path, Value(now), Value(was))
     ranks = [STATUS.get(str(one.get("status")), 0) for one in (was, now)]
-    silent = [one.get("status") in NO_READING for one in (was, now)]
+    silent = [str(one.get("status")) in NO_READING for one in (was, now)]
     if silent[0] != silent[1]:
         note = "it gives no reading any more" if silent[1] else "it gives a reading again"
         yield _moved(name, path, was, now, note, 1)

@@ -195,7 +195,8 @@ def _is_cited(record: Mapping[str, Any], cited: set[str]) -> bool:
 def _record(one: Mapping[str, Any]) -> str:
     number = one.get("id")
     name = f"{number:04x}" if isinstance(number, int) and 0 <= number < 1 << 16 else "----"
-    state = {True: "asserted", False: "deasserted"}.get(one.get("asserted"), "-")  # type: ignore[arg-type]
+    asserted = one.get("asserted")
+    state = "asserted" if asserted is True else "deasserted" if asserted is False else "-"
     fields = (
         f"host {one.get('host_time') or 'time unknown'}",
         f"BMC {one.get('bmc_time') or 'time unknown'}",

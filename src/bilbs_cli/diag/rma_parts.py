@@ -61,7 +61,8 @@ def resolve(checked: Checked, text: str) -> Part:
 
 def _nearest(wanted: str, known: Iterable[Part]) -> str:
     names = {name: one for one in known for name in one.names}
-    close = difflib.get_close_matches(wanted[:TEXT], names, n=1, cutoff=0.5)
+    alike = [name for name in names if name.partition(":")[0] == wanted.partition(":")[0]]
+    close = difflib.get_close_matches(wanted[:TEXT], alike or names, n=1, cutoff=0.5)
     return f"did you mean --part {close[0]} ({names[close[0]].title})?" if close else "name one of these with --part"
 
 
@@ -213,7 +214,7 @@ def _networks(facts: Facts) -> Iterator[Part]:
 def _pci(facts: Facts) -> Iterator[Part]:
     for address, one in branch(facts, "pci", "devices").items():
         kind = value(one, "kind")
-        if kind in {"gpu", "bridge", None}:
+        if not isinstance(kind, str) or kind in {"gpu", "bridge"}:
             continue
         short = "nvswitch" if kind == "nvswitch" else "pci"
         spoken = frozenset({f"pci:{address}", f"{short}:{address}"})

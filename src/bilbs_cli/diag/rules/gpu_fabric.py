@@ -19,6 +19,7 @@ RECOVERING = {"route_recovery": "a route recovers", "access_timeout_recovery": "
 SUMMARIES = {"unhealthy": Severity.CRITICAL, "limited capacity": Severity.WARNING}
 NORMAL = frozenset({"none", NO_FABRIC})
 
+NVML = "/gpu/system/nvml"
 SWITCHES = "/pci/counts/nvswitch"
 PROCESS = "/services/processes/nv-fabricmanager/running"
 UNIT = "/services/units/nvidia-fabricmanager.service/active_state"
@@ -100,13 +101,14 @@ def fabric_manager(case: Case) -> Iterator[Found]:
         pci/counts/nvswitch = 4
         services/units/nvidia-fabricmanager.service/active_state = "failed"
     Quiet:
-        gpu/system/nvml = "initialised"
         pci/counts/nvswitch = 0
         services/units/nvidia-fabricmanager.service/active_state = "failed"
     """
     switches = counter(case, SWITCHES)
     if switches is None:
         raise case.unread(SWITCHES)
+    if switches and case.get(NVML) is None:
+        raise case.unread(NVML)  # they may be another system's: without the driver nothing here uses them
     unit, runs = case.get(UNIT), case.get(PROCESS)
     if not isinstance(unit, str) and not isinstance(runs, bool):
         raise case.unread(PROCESS)
@@ -142,7 +144,7 @@ GPU_FABRIC_RULES: tuple[Rule, ...] = (
         "gpu.fabric.manager",
         Severity.CRITICAL,
         Verdict.RESTART_APP,
-        needs=("/gpu/system/nvml", SWITCHES, f"{PROCESS}|{UNIT}"),
+        needs=(SWITCHES, f"{PROCESS}|{UNIT}"),
         source=GUIDE,
         judge=fabric_manager,
         scope=BOX,

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bilbs_cli.diag.findings import Box, Case, Found, Rule, Severity, Unjudged, Verdict
+from bilbs_cli.diag.findings import Box, Case, Found, Gap, Rule, Severity, Unjudged, Verdict
 from bilbs_cli.diag.model import branch, value
 from bilbs_cli.diag.rules.gpu_advice import COOLING, DIAGNOSE
 from bilbs_cli.diag.rules.gpu_link import RESEAT
@@ -53,7 +53,7 @@ def _numbers(devices: list[Device], *path: str) -> list[tuple[Device, float]]:
 def _enough(count: int, what: str = "") -> None:
     if count < FEWEST:
         reason = f"fewer than {FEWEST} other GPUs of this model{what} to compare it with"
-        raise Unjudged("name", reason)
+        raise Unjudged("name", reason, Gap.UNSUPPORTED)
 
 
 def _common(case: Case, path: str, kind: type) -> Any:
