@@ -1,6 +1,6 @@
 """Benchmarks of whole processes, each figure beside its yardstick in the same run; `make bench`.
 
-    python tools/bench.py [start standard pipeline redaction memory disk]
+    python tools/bench.py [start standard pipeline redaction memory disk check]
 
 Prints Markdown rows for docs/benchmarks.md. Nothing here is asserted: machines differ, ratios less so.
 """
@@ -252,7 +252,50 @@ def disk(place: Path) -> None:
     )
 
 
-BENCHES = {bench.__name__: bench for bench in (start, standard, pipeline, redaction, memory, disk)}
+KERNEL = (
+    "audit: type=1400 audit(1700000000.{n:03d}:45): apparmor=ALLOWED operation=open",
+    "IPv4: martian source 10.0.0.7 from 10.0.0.1, on dev eth0",
+    "docker0: port 3(veth{n:05x}) entered forwarding state",
+    "perf: interrupt took too long ({n} > 2500), lowering kernel.perf_event_max_sample_rate to 79750",
+    "nvme nvme0: 8/0/0 default/read/poll queues",
+)
+
+
+def kernel_log(path: Path, lines: int) -> None:
+    """Write a kernel log of that many lines; one in a hundred thousand is an Xid."""
+    rng = random.Random(1)
+    path.parent.mkdir(parents=True)
+    with path.open("w") as stream:
+        for n in range(lines):
+            text = rng.choice(KERNEL).format(n=rng.randrange(99999))
+            if n % 100_000 == 50_000:
+                text = f"NVRM: Xid (PCI:0000:3b:00): 31, pid={n}, name=python, Ch 00000008"
+            day, clock = 1 + n // 86400 % 20, f"{n // 3600 % 24:02d}:{n // 60 % 60:02d}:{n % 60:02d}"
+            stream.write(f"Nov {day:2d} {clock} gpu01 kernel: [{n}.{rng.randrange(10**6):06d}] {text}\n")
+
+
+def check(place: Path) -> None:
+    """`diag check`: a bundle with 1,000,000 kernel lines, and this box live."""
+    kernel_log(place / "root/var/log/kern.log", 1_000_000)
+    subprocess.run(collect_logs(place / "root", place / "out"), stderr=subprocess.DEVNULL, check=False)
+    (bundle,) = (place / "out").glob("*.tar.zst")
+    state = {"BILBS_STATE_DIR": str(place / "state")}
+    times = in_turn(
+        5,
+        lambda: timed([*BILBS, "diag", "check", str(bundle)]),
+        lambda: timed(["sh", "-c", f"zstd -dc {bundle} | grep -c NVRM"]),
+        lambda: timed([*BILBS, "diag", "check", "--progress", "none"], **state),
+    )
+    watched = Watched([*BILBS, "diag", "check", str(bundle)])
+    row(
+        "`diag check` of 1,000,000 kernel lines / (`zstd -d` piped to `grep -c NVRM`, x 10)",
+        f"{times[0] / (10 * times[1]):.2f} ({times[0]:.2f} s / {10 * times[1]:.2f} s), {watched.peak_rss / 1e6:.0f} MB",
+        "bench.py check",
+    )
+    row("live `diag check`, no GPU, no BMC", f"{times[2]:.2f} s", "bench.py check")
+
+
+BENCHES = {bench.__name__: bench for bench in (start, standard, pipeline, redaction, memory, disk, check)}
 
 
 def main(names: Sequence[str]) -> None:

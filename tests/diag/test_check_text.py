@@ -42,8 +42,7 @@ pid='<unknown>', name=<unknown>, GPU has fallen off the bus.
              GPU has fallen off the bus.
    next      drain the box, then cut its power for 30 s; if it comes back, run
              dcgmi diag -r 3
-   followed  xid.45 on GPU 1 (0000:3b:00.0, slot 5) (30 times): channels were
-             cleaned up
+   followed  xid.45 (30 times): channels were cleaned up
 
  ! WARNING   GPU 0 (0000:1b:00.0, serial 1652324000311)
    a row of memory waits to be remapped [gpu.row_remap.pending]

@@ -41,10 +41,11 @@ def test_a_need_with_alternatives_is_met_by_any_of_them_that_is_a_value(
     assert len(judgement.not_evaluated) == 1 - evaluated
 
 
-def test_a_need_without_any_of_its_alternatives_tells_the_reason_of_the_first() -> None:
-    (gap,) = judged(silent, {"a/call": UNSUPPORTED}, "/a/call|/a/field").not_evaluated
+@pytest.mark.parametrize("asked", ["a/call", "a/field"])
+def test_a_need_without_any_of_its_alternatives_tells_the_reason_of_one_that_was_asked(asked: str) -> None:
+    (gap,) = judged(silent, {asked: UNSUPPORTED}, "/a/call|/a/field").not_evaluated
     assert (gap.kind, gap.need) == (Gap.UNSUPPORTED, "/a/call|/a/field")
-    assert gap.reason == "a/call was not readable: Not Supported"
+    assert gap.reason == f"{asked} was not readable: Not Supported"
 
 
 def test_a_judge_that_cannot_say_leaves_a_gap_with_its_kind_and_no_finding() -> None:
@@ -74,3 +75,9 @@ def test_what_a_judge_could_not_read_is_said_with_its_reason(reading: Any, kind:
 
     (gap,) = judged(judge, {"a": reading}).not_evaluated
     assert (gap.kind, gap.reason) == (kind, words)
+
+
+@pytest.mark.parametrize("value", [True, "1", None, [1], float("nan"), float("-inf"), 10**400, -(10**400)])
+def test_what_no_float_can_hold_is_no_number(value: Any) -> None:
+    assert Case(Box(tree({"a": value}), NOW), (), "", "").number("a") is None
+    assert Case(Box(tree({"a": 1 << 62}), NOW), (), "", "").number("a") == 1 << 62

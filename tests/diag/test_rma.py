@@ -153,13 +153,14 @@ def test_a_healthy_part_gets_a_packet_that_says_nothing_supports_an_rma() -> Non
     assert found.sure == f"{NO_RMA} No finding speaks of it."
     assert text(found, "case.txt").startswith("Question: GPU 0")
     assert NO_RMA in text(found, "case.txt")
+    assert "dispatch" not in text(found, "case.txt")
 
 
 def test_what_could_not_be_evaluated_is_said_of_a_part_without_findings() -> None:
     gap = NotEvaluated("a.b", "gpu:0000:1b:00.0", Gap.ERROR, "x", "x was not readable")
     quiet = Finding("x.y", Severity.INFO, Verdict.IGNORE, "host", "m", (), "", "")
     sure = packet(checked("dell", quiet, gaps=(gap,)), "gpu:0").sure
-    assert sure.endswith("1 rules could not be evaluated on it: what was not read is not healthy.")
+    assert sure.endswith("1 rule could not be evaluated on it: what was not read is not healthy.")
 
 
 def test_a_part_with_milder_findings_only_is_no_candidate() -> None:
@@ -261,6 +262,7 @@ def test_the_tarball_holds_the_folder_and_its_bytes_depend_on_the_packet_alone(t
     found = packet(checked())
     first, second = rma.write(found, tmp_path / "a"), rma.write(packet(checked()), tmp_path / "b")
     assert first.tarball.read_bytes() == second.tarball.read_bytes()
+    assert first.tarball.read_bytes()[4:8] == bytes(4)  # the time in gzip's header (RFC 1952)
     with tarfile.open(first.tarball) as archive:
         members = archive.getmembers()
         assert {one.name for one in members if one.isfile()} == {f"{found.name}/{name}" for name in found.files}

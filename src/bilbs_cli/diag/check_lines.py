@@ -116,7 +116,7 @@ def _finding(one: Finding, followed: Sequence[Finding], width: int) -> Iterator[
         yield from _field("note", note, width)
     if one.next:
         yield from _field("next", one.next, width)
-    yield from _followed(followed, width)
+    yield from _followed(one, followed, width)
 
 
 def _verdict_words(one: Finding) -> str:
@@ -138,10 +138,11 @@ def _place(proof: Evidence) -> str:
     return where + (f", {when}" if when else "")
 
 
-def _followed(followed: Sequence[Finding], width: int) -> Iterator[str]:
+def _followed(root: Finding, followed: Sequence[Finding], width: int) -> Iterator[str]:
     for one in followed[:MOST_FOLLOWED]:
         times = f" ({one.count} times)" if one.count > 1 else ""
-        yield from _field("followed", f"{one.rule} on {one.label or one.part}{times}: {one.message}", width)
+        where = "" if one.part == root.part else f" on {one.label or one.part}"
+        yield from _field("followed", f"{one.rule}{where}{times}: {one.message}", width)
     if more := followed[MOST_FOLLOWED:]:
         yield from _field("", f"and {len(more)} more findings that follow from it", width)
 

@@ -242,9 +242,12 @@ class Case:
     def number(self, path: str) -> int | float | None:
         """Return the value at `path` when it is a finite number (True and False are none), else None."""
         found = self.get(path)
-        return (
-            found if isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found) else None
-        )
+        if isinstance(found, bool) or not isinstance(found, int | float):
+            return None
+        try:
+            return found if math.isfinite(found) else None
+        except OverflowError:  # a whole number that no float can hold: no reading has one
+            return None
 
     def names(self, path: str) -> tuple[str, ...]:
         """Return the names below `path`."""
@@ -257,8 +260,9 @@ class Case:
         shown = text or f"{where} = {_shown(reading)}"
         return Evidence(FACTS, shown[:TEXT], path=where)
 
-    def unread(self, path: str) -> Unjudged:
-        """Return what to raise because the reading at `path` is none, or none that can be used."""
+    def unread(self, *ways: str) -> Unjudged:
+        """Return what to raise when no reading of these can be used; one that was asked and failed tells why."""
+        path = next((way for way in ways if isinstance(self.reading(way), ReadError)), ways[0])
         reading = self.reading(path)
         kind, reason = gap_of(reading)
         if isinstance(reading, Value) and reading.value is not None:
@@ -403,7 +407,7 @@ def _gap(rule: Rule, case: Case, need: str) -> NotEvaluated | None:
     ways = need.split("|")
     if any(case.get(way) is not None for way in ways):
         return None
-    gap = case.unread(ways[0])
+    gap = case.unread(*ways)
     return NotEvaluated(rule.id, case.part, gap.kind, need, str(gap))
 
 

@@ -20,6 +20,7 @@ WIDTH = 78  # of prose: mail and web forms wrap longer lines themselves, badly
 QUOTED = 8  # lines of evidence in the case text
 NO_RMA = "Nothing in this bundle supports an RMA of this part."
 FILL_IN = "[fill in]"
+ADVISE = "Please tell us what else you need to look into it."
 TRACED = frozenset({"part_serial", "part_number", "uuid", "place"})  # told with where they are from
 STAND_INS = (
     "This bundle is pseudonymised: the host name and the serial numbers in this packet are stand-ins. "
@@ -69,7 +70,8 @@ class Told:
 
 def sure(case: Case, gaps: int) -> str:
     """Return how sure it is that the part is to be replaced, in one sentence; `gaps` rules said nothing of it."""
-    blind = f" {gaps} rules could not be evaluated on it: what was not read is not healthy." if gaps else ""
+    rules = f"{gaps} rule{'s' * (gaps != 1)}"
+    blind = f" {rules} could not be evaluated on it: what was not read is not healthy." if gaps else ""
     if not case.candidates:
         loud = [one for one in case.own if one.severity is not Severity.INFO]
         if not loud:
@@ -102,11 +104,11 @@ def case_text(told: Told, sentence: str, lines: Lines) -> str:
         _headed("How sure", _prose(sentence)),
         _headed("Evidence (all of it, with times: evidence.txt)", list(_quoted(told, lines))),
     ]
-    blocks += [_headed("Swap test", _prose(told.swap))] if told.swap else []
+    blocks += [_headed("Swap test", _prose(told.swap))] if told.swap and told.case.own else []
     missing = [f"- {visible(one.what)}" for one in told.missing]
     blocks += [_headed("Not attached yet", missing)] if missing else []
     blocks += [_headed("Attached", [f"{told.name}.tar.gz (its files and their hashes: SHA256SUMS)"])]
-    blocks += [list(_contact()), _prose(told.oem.ask)]
+    blocks += [list(_contact()), _prose(told.oem.ask if told.worthy else ADVISE)]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 

@@ -226,6 +226,7 @@ def test_gsp_errors_on_one_gpu_alone_are_not_the_driver_alone() -> None:
         ("NETIR_LINK_EVT  Fatal   XC0 i0 Link 12 (0x026005c6 0x00000000)", "critical", "ignore"),
         ("NETIR_BER_EVENT Nonfatal XC0 i0 Link 12 (0x00000626 0x00000002)", "info", "ignore"),
         ("NETIR_LINK_EVT  Nonfatal XC0 i0 Link 12 (0x000005c6 0x00000000)", "warning", "reset_gpu"),
+        ("NETIR_LINK_EVT/NETIR_LINK_DOWN  Fatal   XC0 i0 Link 12 (0x000005c6 0x00000000)", "critical", "reset_gpu"),
         ("NEVER_HEARD_OF  Fatal   XC0 i0 Link 12 (0x000005c6 0x00000000)", "critical", "drain_and_inspect"),
         ("example", "warning", "drain_and_inspect"),
     ],

@@ -90,11 +90,15 @@ class Catalogue:
     sxids: Mapping[int, Sxid]
 
     def link(self, xid: int, unit: object, subcode: object, status: object) -> LinkError | None:
-        """Return what an NVLink 5 error comes to, None where the table has no row for it."""
+        """Return what an NVLink 5 error comes to, None where the table has no row for it.
+
+        A line may give a unit both its names (`TLW_RX/TLW_RX_PIPE0`).
+        """
         if not isinstance(unit, str) or not isinstance(status, int):
             return None
-        exact = self.links.get((xid, unit, subcode if isinstance(subcode, int) else None, status))
-        return exact or self.links.get((xid, unit, None, status))
+        subcodes = [subcode] if isinstance(subcode, int) else []
+        keys = ((xid, name, code, status) for name in unit.split("/") for code in (*subcodes, None))
+        return next((self.links[key] for key in keys if key in self.links), None)
 
 
 @cache

@@ -23,6 +23,7 @@ NVML = "/gpu/system/nvml"
 MISMATCH = 18  # NVML_ERROR_LIB_RM_VERSION_MISMATCH
 NOT_LOADED = frozenset({"NVMLError_DriverNotLoaded", "NVMLError_LibraryNotFound"})
 DEADLINE = "the deadline came"  # how a reading ends that was cut off by the whole run's time: no proof of a hang
+FACT_OF_CALL = "never returned"  # how the facts of such a call end; its own reading is below `calls/`
 SAME = frozenset({"gpu.driver.init_failed", "xid.143"})
 UPGRADE = "keep the next upgrade from doing that: apt-mark hold, or an exclude for the nvidia packages"
 
@@ -107,18 +108,19 @@ def driver_hang(case: Case) -> Iterator[Found]:
         if proof:
             address = identity.address_of(branch(case.box.facts, "gpu", "devices", index))
             part = f"gpu:{address}" if address else f"gpu:index:{index}"
-            text = f"the NVIDIA driver hangs on GPU {index[:8]}: {len(proof)} questions about it gave no answer"
+            text = f"the NVIDIA driver hangs on GPU {index[:8]}: no answer to {len(proof)} question{'s' * (len(proof) > 1)}"
             yield Found(text, tuple(proof), part=part)
 
 
 def _hung(case: Case, below: tuple[str, ...]) -> list[Evidence]:
-    """Return the readings that never came back; those of one call are told once, by the call."""
-    found = []
-    for path, reading in leaves(branch(case.box.facts, *below)):
-        hung = isinstance(reading, ReadError) and reading.kind in HUNG
-        if hung and isinstance(reading, ReadError) and not reading.message.startswith(DEADLINE):
-            found.append(case.cite("/" + "/".join((*below, *path))))
-    return found
+    """Return the readings that never came back; the several facts of one call are told once, by the call."""
+    readings = [(path, one) for path, one in leaves(branch(case.box.facts, *below)) if isinstance(one, ReadError)]
+    hung = [
+        path
+        for path, one in readings
+        if one.kind in HUNG and not one.message.startswith(DEADLINE) and not one.message.endswith(FACT_OF_CALL)
+    ]
+    return [case.cite("/" + "/".join((*below, *path))) for path in hung]
 
 
 def _times(group: list[Copies]) -> dict[str, Any]:

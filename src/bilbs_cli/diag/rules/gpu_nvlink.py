@@ -27,6 +27,7 @@ PER_LINK = {
     "recovery": (("errors/recovery", "dl_recovery", "counters/recoveries"),),
     "crc": (("errors/crc_flit", "dl_crc"), ("errors/crc_data",)),
 }
+FAILED = "counters/recoveries_failed"
 TOTALS = {
     "replay": ("nvlink_totals/replay",),
     "recovery": ("nvlink_totals/recovery",),
@@ -117,9 +118,11 @@ def nvlink_errors(case: Case) -> Iterator[Found]:
         gpu/devices/0/nvlink/0/errors/crc_flit = 4
     """
     counts = {kind: found for kind in PER_LINK if (found := _counted(case, kind))}
-    failed = _sum(case, ("counters/recoveries_failed",))
+    failed = _sum(case, (FAILED,))
     if not counts and failed is None:
-        raise case.unread("nvlink_totals/replay")
+        counters = [way for kinds in PER_LINK.values() for ways in kinds for way in ways]
+        every = (f"nvlink/{name}/{way}" for name in links(case) for way in (*counters, FAILED))
+        raise case.unread("nvlink_totals/replay", "nvlink_states", *every)
     said = [*_failed(failed), *(_said(case, kind, one) for kind, one in counts.items())]
     loud = [one for one in said if one]
     if loud:

@@ -18,7 +18,7 @@ def set_in(case: Case, *paths: str) -> str:
     """Return the first path whose flag is set, empty where all that can be read are not. Raises `Unjudged`."""
     found = [(path, flag) for path in paths if isinstance(flag := case.get(path), bool)]
     if not found:
-        raise case.unread(paths[0])
+        raise case.unread(*paths)
     return next((path for path, flag in found if flag), "")
 
 
@@ -32,7 +32,7 @@ def most(case: Case, *paths: str) -> tuple[int, str]:
     """Return the largest of several counts with its path. Raises `Unjudged` when none can be read."""
     found = [(count, path) for path in paths if (count := counter(case, path)) is not None]
     if not found:
-        raise case.unread(paths[0])
+        raise case.unread(*paths)
     return max(found, key=lambda one: one[0])
 
 

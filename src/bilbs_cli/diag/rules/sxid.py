@@ -68,9 +68,8 @@ def _told(seen: Gathered, words: str, reach: str, rule: str = "") -> Found:
     links = sorted({link for _, event in seen.told if isinstance(link := event.detail.get("link"), int)})
     where = f" on link {', '.join(map(str, links[:8]))}" if links else ""
     word = "" if fatal is None else ", fatal by its own word" if fatal else ", not fatal by its own word"
-    times = f", {seen.count} times" if seen.count > 1 else ""
     return Found(
-        f"{words}{where}{word}{times}",
+        f"{words}{where}{word}",
         seen.evidence(),
         next=steps,
         severity=severity,

@@ -106,9 +106,8 @@ def _words(entry: Xid) -> str:
 
 
 def _found(seen: Gathered, words: str, **more: Any) -> Found:
-    times = f", {seen.count} times" if seen.count > 1 else ""
     return Found(
-        words + times,
+        words,
         seen.evidence(),
         part=part_of(seen.pci),
         count=seen.count,
