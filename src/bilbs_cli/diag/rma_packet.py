@@ -21,7 +21,7 @@ QUOTED = 8  # lines of evidence in the case text
 NO_RMA = "Nothing in this bundle supports an RMA of this part."
 FILL_IN = "[fill in]"
 ADVISE = "Please tell us what else you need to look into it."
-TRACED = frozenset({"part_serial", "part_number", "uuid", "place"})  # told with where they are from
+TRACED = frozenset({"part_serial", "part_number", "uuid", "vbios", "place"})  # told with where they are from
 STAND_INS = (
     "This bundle is pseudonymised: the host name and the serial numbers in this packet are stand-ins. "
     "On the box that made it, `bilbs diag reveal case.txt` prints the case with the real ones."

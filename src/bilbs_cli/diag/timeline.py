@@ -183,7 +183,7 @@ def _sel_time(record: Mapping[str, Any]) -> datetime | None:
 def _sel(box: Box, known: _Known) -> Iterator[Rested]:
     """Yield the records of the BMC's log, repeats of one event folded. A record without a time stays out."""
     records = _records(box)
-    first = _first_line(box, len(records))
+    first = first_sel_line(box, len(records))
     alike: dict[tuple[str, ...], list[tuple[int, Mapping[str, Any], datetime]]] = {}
     for at, record in enumerate(records):
         if when := _sel_time(record):
@@ -195,7 +195,7 @@ def _sel(box: Box, known: _Known) -> Iterator[Rested]:
             yield _record(box, known, [(at + first, record, when) for at, record, when in rows[run.start : run.stop]])
 
 
-def _first_line(box: Box, records: int) -> int:
+def first_sel_line(box: Box, records: int) -> int:
     """Return the line of `SEL` on which the first of the records in the facts stands: they are its last ones."""
     read = value(box.facts, "bmc", "sel", "read")
     older = read - records if isinstance(read, int) and records < read < 1 << 31 else 0

@@ -36,7 +36,9 @@ class Row:
 
 def page(*days_ago: int) -> list[dict[str, Any]]:
     """Return a list of retired pages, each retired that many days ago."""
-    return [{"address": hex(4096 * n), "retired_at_s": int(NOW.timestamp()) - day * 86400} for n, day in enumerate(days_ago)]
+    return [
+        {"address": hex(4096 * n), "retired_at_s": int(NOW.timestamp()) - day * 86400} for n, day in enumerate(days_ago)
+    ]
 
 
 def sample(days_ago: float, **counters: int) -> dict[str, Any]:
@@ -69,6 +71,9 @@ def judged(*readings: dict[str, Any], only: str = "") -> Judgement:
 
 LIMITS = {"pcie/generation_max": 5, "pcie/width_current": 16}
 MINUTES_10 = 10 / 1440
+NO_REPAIR = {"repair/channel_pending": False, "repair/tpc_pending": False}
+NO_SRAM = {"ecc/volatile/sram/corrected": 0, "ecc/aggregate/sram/corrected": 9_999}
+NO_DRAM = {"ecc/volatile/dram/corrected": 0, "ecc/aggregate/dram/corrected": 19_999_999}
 ECC_ON = {"ecc_mode_current": True, "ecc_mode_pending": True, "ecc_mode_default": True}
 P0 = {"performance_state": "P0", "pcie/generation_max": 5}
 FABRIC = {"fabric/state": "completed", "fabric/status": "success"}
@@ -152,8 +157,10 @@ ROWS: tuple[Row, ...] = (
         "info",
         "ignore",
     ),
-    flag("gpu.repair.pending", "repair/channel_pending", "warning", "reset_gpu"),
-    flag("gpu.repair.pending", "repair/tpc_pending", "warning", "reset_gpu"),
+    *(
+        Row("gpu.repair.pending", NO_REPAIR | {path: True}, NO_REPAIR, "warning", "reset_gpu")
+        for path in ("repair/channel_pending", "repair/tpc_pending")
+    ),
     flag("gpu.unrepairable_memory", "unrepairable_memory", "critical", "rma_candidate"),
     flag("gpu.sram.threshold", "ecc/sram_status/threshold_exceeded", "critical", "rma_candidate"),
     Row(
@@ -177,20 +184,28 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         "gpu.sram.corrected",
-        {"ecc/volatile/sram/corrected": 10_001},
-        {"ecc/volatile/sram/corrected": 10_000, "ecc/aggregate/sram/corrected": 9_999},
+        NO_SRAM | {"ecc/volatile/sram/corrected": 10_001},
+        NO_SRAM | {"ecc/volatile/sram/corrected": 10_000},
         "warning",
         "drain_and_inspect",
     ),
     Row(
         "gpu.dram.corrected",
-        {"ecc/volatile/dram/corrected": 20_000_000},
-        {"ecc/volatile/dram/corrected": 19_999_999},
+        NO_DRAM | {"ecc/volatile/dram/corrected": 20_000_000},
+        NO_DRAM | {"ecc/volatile/dram/corrected": 19_999_999},
         "info",
         "ignore",
     ),
-    Row("gpu.dram.corrected", {"ecc/aggregate/dram/corrected": 50_000_000}, {"ecc/aggregate/dram/corrected": 0}, "info", "ignore"),
-    Row("gpu.ecc.uncorrected", {"ecc/volatile/uncorrected": 1}, {"ecc/volatile/uncorrected": 0}, "critical", "reset_gpu"),
+    Row(
+        "gpu.dram.corrected",
+        NO_DRAM | {"ecc/aggregate/dram/corrected": 50_000_000},
+        NO_DRAM,
+        "info",
+        "ignore",
+    ),
+    Row(
+        "gpu.ecc.uncorrected", {"ecc/volatile/uncorrected": 1}, {"ecc/volatile/uncorrected": 0}, "critical", "reset_gpu"
+    ),
     Row("gpu.ecc.mode", ECC_ON | {"ecc_mode_pending": False}, ECC_ON, "warning", "reset_gpu"),
     Row(
         "gpu.ecc.mode",
@@ -199,7 +214,13 @@ ROWS: tuple[Row, ...] = (
         "warning",
         "reset_gpu",
     ),
-    Row("gpu.retired_pages.count", NO_PAGES | {DBE: page(*[400] * 63)}, NO_PAGES | {DBE: page(*[400] * 62)}, "critical", "drain_and_inspect"),
+    Row(
+        "gpu.retired_pages.count",
+        NO_PAGES | {DBE: page(*[400] * 63)},
+        NO_PAGES | {DBE: page(*[400] * 62)},
+        "critical",
+        "drain_and_inspect",
+    ),
     Row(
         "gpu.retired_pages.count",
         {SBE_FIELD: 32, DBE_FIELD: 30, "retired_pages/pending": True},
@@ -254,8 +275,18 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         "gpu.pcie.generation",
-        {"performance_state": "P2", "utilization/gpu_percent": 3, "pcie/generation_current": 1, "pcie/generation_max": 4},
-        {"performance_state": "P8", "utilization/gpu_percent": 0, "pcie/generation_current": 4, "pcie/generation_max": 4},
+        {
+            "performance_state": "P2",
+            "utilization/gpu_percent": 3,
+            "pcie/generation_current": 1,
+            "pcie/generation_max": 4,
+        },
+        {
+            "performance_state": "P8",
+            "utilization/gpu_percent": 0,
+            "pcie/generation_current": 4,
+            "pcie/generation_max": 4,
+        },
         "warning",
         "drain_and_inspect",
     ),
@@ -290,7 +321,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row("gpu.pcie.errors", {"pcie/fatal_errors": 1}, {"pcie/fatal_errors": 0}, "critical", "drain_and_inspect"),
     Row(
-        "gpu.pcie.errors",
+        "gpu.pcie.nonfatal",
         {"pcie/non_fatal_errors": 3, "pcie/unsupported_requests": 2},
         {"pcie/non_fatal_errors": 2, "pcie/unsupported_requests": 2},
         "warning",
@@ -317,8 +348,20 @@ ROWS: tuple[Row, ...] = (
         "warning",
         "drain_and_inspect",
     ),
-    Row("gpu.temperature.margin", {"temperature_margin_c": 0}, {"temperature_margin_c": 1}, "critical", "drain_and_inspect"),
-    Row("gpu.temperature.margin", {"temperature_margin_c": -3}, {"temperature_margin_c": 58}, "critical", "drain_and_inspect"),
+    Row(
+        "gpu.temperature.margin",
+        {"temperature_margin_c": 0},
+        {"temperature_margin_c": 1},
+        "critical",
+        "drain_and_inspect",
+    ),
+    Row(
+        "gpu.temperature.margin",
+        {"temperature_margin_c": -3},
+        {"temperature_margin_c": 58},
+        "critical",
+        "drain_and_inspect",
+    ),
     Row(
         "gpu.temperature.margin",
         {"temperature_margin_c": UNSUPPORTED, "temperature_c": 92, "temperature_thresholds/slowdown_c": 92},
@@ -334,7 +377,13 @@ ROWS: tuple[Row, ...] = (
         "drain_and_inspect",
     ),
     *(
-        Row("gpu.recovery_action", {"fields/recovery_action": action}, {"fields/recovery_action": "none"}, severity, verdict)
+        Row(
+            "gpu.recovery_action",
+            {"fields/recovery_action": action},
+            {"fields/recovery_action": "none"},
+            severity,
+            verdict,
+        )
         for action, severity, verdict in (
             ("gpu reset", "critical", "reset_gpu"),
             ("node reboot", "critical", "reboot"),
@@ -372,7 +421,8 @@ ROWS: tuple[Row, ...] = (
         Row(
             "gpu.fabric.health",
             FABRIC | {"fabric/health": GOOD_HEALTH | {name: value}},
-            FABRIC | {"fabric/health": GOOD_HEALTH | {"partition_assigned": "false"}, "fabric/health_summary": "healthy"},
+            FABRIC
+            | {"fabric/health": GOOD_HEALTH | {"partition_assigned": "false"}, "fabric/health_summary": "healthy"},
             severity,
             "drain_and_inspect",
         )

@@ -78,15 +78,14 @@ def test_no_page_is_left_of_a_rule_that_is_gone() -> None:
 
 
 def _without(facts: dict[str, Any], need: str) -> dict[str, Any]:
-    """Return the facts with every branch that ends in `need` taken out."""
-    steps = tuple(step for step in need.lstrip("/").split("|")[0].split("/") if step)
+    """Return the facts with every branch that ends in one of the alternatives of `need` taken out."""
+    ways = [tuple(step for step in way.lstrip("/").split("/") if step) for way in need.split("|")]
 
     def copy(node: Any, path: tuple[str, ...]) -> Any:
         if not isinstance(node, dict):
             return node
-        return {
-            name: copy(inner, (*path, name)) for name, inner in node.items() if (*path, name)[-len(steps) :] != steps
-        }
+        kept = {name for name in node if not any(way and (*path, name)[-len(way) :] == way for way in ways)}
+        return {name: copy(inner, (*path, name)) for name, inner in node.items() if name in kept}
 
     result: dict[str, Any] = copy(facts, ())
     return result

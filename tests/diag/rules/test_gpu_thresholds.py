@@ -114,6 +114,7 @@ def test_a_number_or_a_word_is_no_flag_and_makes_no_rma(path: str, value: Any) -
 
 
 def test_numbers_that_are_no_temperature_are_not_judged() -> None:
+    value: Any
     for value in (float("nan"), float("inf"), 10**400, True, "40", [40]):
         margin = judged({"temperature_margin_c": value}, only="gpu.temperature.margin")
         assert (margin.findings, margin.evaluated) == ((), 0), value
@@ -122,16 +123,24 @@ def test_numbers_that_are_no_temperature_are_not_judged() -> None:
 
 
 def test_words_that_are_no_words_are_not_judged() -> None:
+    value: Any
     for value in (0, False, [], {}, 230):
         assert judged({"fields/recovery_action": value}, only="gpu.recovery_action").evaluated == 0, value
-        assert judged({"clocks_event_reasons": value}, only="gpu.clocks.hw_thermal").evaluated == int(value == []), value
+        assert judged({"clocks_event_reasons": value}, only="gpu.clocks.hw_thermal").evaluated == int(value == []), (
+            value
+        )
 
 
 # ---- what is only judged when it can be
 
 
 def test_an_idle_link_that_is_slow_is_not_judged() -> None:
-    idle = {"performance_state": "P8", "utilization/gpu_percent": 0, "pcie/generation_current": 1, "pcie/generation_max": 5}
+    idle = {
+        "performance_state": "P8",
+        "utilization/gpu_percent": 0,
+        "pcie/generation_current": 1,
+        "pcie/generation_max": 5,
+    }
     judgement = judged(idle, only="gpu.pcie.generation")
     assert (judgement.findings, judgement.evaluated) == ((), 0)
     assert "idle" in judgement.not_evaluated[0].reason
@@ -168,10 +177,17 @@ def test_remaps_of_another_card_in_the_same_place_are_no_growth() -> None:
     assert (judgement.findings, judgement.evaluated) == ((), 0)
 
 
+def test_a_sample_of_the_future_is_no_sample() -> None:
+    readings = {"remapped_rows/uncorrectable": 9, "/memory/history": sample(-3, remapped_uncorrectable=0)}
+    assert judged(readings, only="gpu.row_remap.growth").evaluated == 0
+
+
 def test_a_card_that_was_moved_keeps_its_remaps() -> None:
     known = sample(3, remapped_uncorrectable=7)
     known["samples"][0]["pci"] = "0000:99:00.0"
-    (found,) = judged({"remapped_rows/uncorrectable": 9, "/memory/history": known}, only="gpu.row_remap.growth").findings
+    (found,) = judged(
+        {"remapped_rows/uncorrectable": 9, "/memory/history": known}, only="gpu.row_remap.growth"
+    ).findings
     assert found.message == "2 rows remapped for uncorrectable errors since 2026-11-18"
 
 
@@ -210,7 +226,9 @@ def test_the_fabric_manager_of_a_box_without_the_driver_is_not_judged() -> None:
 
 
 def test_a_failure_names_what_is_missing_for_the_rma_and_which_card_it_is() -> None:
-    (found,) = judged({"remapped_rows/failure": True, "remapped_rows/uncorrectable": 40}, only="gpu.row_remap.failure").findings
+    (found,) = judged(
+        {"remapped_rows/failure": True, "remapped_rows/uncorrectable": 40}, only="gpu.row_remap.failure"
+    ).findings
     assert found.have == ("the row remapping failure flag is set",)
     assert len(found.missing) == 1
     assert [proof.path for proof in found.evidence] == [

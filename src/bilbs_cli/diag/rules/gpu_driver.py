@@ -12,7 +12,8 @@ from bilbs_cli.diag.kernel_log.bursts import Burst
 from bilbs_cli.diag.model import NotCollected, ReadError, branch, leaves, value
 from bilbs_cli.diag.rules import gpu_past
 from bilbs_cli.diag.rules.gpu_advice import CAPTURE, FIELD_DIAGNOSTIC, REBOOT, SWAP_TEST
-from bilbs_cli.diag.rules.gpu_presence import DRIVER, HUNG, logged, seen
+from bilbs_cli.diag.rules.gpu_lost import logged
+from bilbs_cli.diag.rules.gpu_seen import DRIVER, HUNG, seen
 from bilbs_cli.diag.rules.scopes import LOGS
 
 NVML_ERRORS = "https://docs.nvidia.com/deploy/nvml-api/group__nvmlDeviceEnumvs.html"
@@ -35,7 +36,7 @@ def driver_mismatch(case: Case) -> Iterator[Found]:
 
     Nearly always an upgrade of packages that nobody watched (unattended-upgrades): the new library is on the disk, the
     old module in the kernel. What runs goes on, nothing new starts. NVML says it with error 18. A line of the kernel log
-    only counts while the driver cannot be asked: one that works was loaded anew since.
+    only counts in the boot that it is of, and while the driver cannot be asked: one that works was loaded anew since.
 
     Fires:
         gpu/system/nvml = error NVMLError_LibRmVersionMismatch 18 RM has detected an NVML/RM version mismatch.
@@ -49,7 +50,7 @@ def driver_mismatch(case: Case) -> Iterator[Found]:
         versions = [case.cite(path) for path in known if case.get(path) is not None]
         proof = (case.cite(NVML), *versions, *(logged(copies[0]) for copies in said))
         yield Found("the NVIDIA library and the kernel module are of different versions", proof)
-    elif case.get(NVML) is None and said:
+    elif case.get(NVML) is None and said and not _is_over(case, said):
         text = "the kernel module refused a library of another version"
         yield Found(text, tuple(logged(copies[0]) for copies in said), **_times(said))
     elif isinstance(reading, NotCollected):

@@ -88,11 +88,13 @@ def sram_corrected(case: Case) -> Iterator[Found]:
     Nothing was lost, and NVIDIA has no limit for them. Azure's takes such a GPU out of service.
 
     Fires:
+        gpu/devices/0/ecc/volatile/sram/corrected = 0
         gpu/devices/0/ecc/aggregate/sram/corrected = 10001
     Quiet:
+        gpu/devices/0/ecc/volatile/sram/corrected = 0
         gpu/devices/0/ecc/aggregate/sram/corrected = 10000
     """
-    count, path = most(case, *SRAM_CORRECTED["volatile"], *SRAM_CORRECTED["aggregate"])
+    count, path = max(most(case, *paths) for paths in SRAM_CORRECTED.values())
     if count > MOST_SRAM_CORRECTED:
         yield Found(f"{count} corrected errors in this GPU's SRAM", (case.cite(path),))
 
@@ -105,10 +107,12 @@ def dram_corrected(case: Case) -> Iterator[Found]:
 
     Fires:
         gpu/devices/0/ecc/volatile/dram/corrected = 20000000
+        gpu/devices/0/ecc/aggregate/dram/corrected = 20000000
     Quiet:
         gpu/devices/0/ecc/volatile/dram/corrected = 19999999
+        gpu/devices/0/ecc/aggregate/dram/corrected = 19999999
     """
-    count, path = most(case, *DRAM_CORRECTED)
+    count, path = max(most(case, one) for one in DRAM_CORRECTED)
     if count >= DRAM_AZURE:
         past = "gcm's limit of 50 million too" if count >= DRAM_GCM else "and gcm only counts from 50 million"
         yield Found(
@@ -278,7 +282,7 @@ GPU_ECC_RULES: tuple[Rule, ...] = (
         "gpu.sram.corrected",
         Severity.WARNING,
         Verdict.INSPECT,
-        needs=("|".join((*SRAM_CORRECTED["aggregate"], *SRAM_CORRECTED["volatile"])),),
+        needs=tuple("|".join(paths) for paths in SRAM_CORRECTED.values()),
         source=AZURE,
         judge=sram_corrected,
         scope=GPU,
@@ -288,7 +292,7 @@ GPU_ECC_RULES: tuple[Rule, ...] = (
         "gpu.dram.corrected",
         Severity.INFO,
         Verdict.IGNORE,
-        needs=("|".join(DRAM_CORRECTED),),
+        needs=DRAM_CORRECTED,
         source=AZURE,
         judge=dram_corrected,
         scope=GPU,

@@ -21,7 +21,7 @@ REPLAYS_A_MINUTE = {1: 0.15, 2: 0.3, 3: 0.48, 4: 0.96, 5: 1.92, 6: 3.84}
 REPLAYS = ("pcie/replays", "pcie/replay_counter")
 MINUTE = timedelta(minutes=1)
 MOST_LANES = 32
-ERRORS = ("pcie/fatal_errors", "pcie/non_fatal_errors")
+FATAL, NON_FATAL = "pcie/fatal_errors", "pcie/non_fatal_errors"
 RESEAT = f"at the next window: {CAPTURE}; shut the box down, reseat the card and its riser or cable; if it stays, {SWAP_TEST}"
 
 
@@ -118,28 +118,36 @@ def pcie_replays(case: Case) -> Iterator[Found]:
 
 
 def pcie_errors(case: Case) -> Iterator[Found]:
-    """PCIe errors that were not corrected, counted by the GPU since its driver was loaded.
-
-    A fatal error took the link down. Requests that the GPU does not support count as non-fatal errors too and come with
-    every scan of the bus, so as many are left out as the GPU counted of them.
+    """PCIe error that took the GPU's link down (fatal), counted by the GPU since its driver was loaded.
 
     Fires:
         gpu/devices/0/pcie/fatal_errors = 1
-        gpu/devices/0/pcie/non_fatal_errors = 0
     Quiet:
         gpu/devices/0/pcie/fatal_errors = 0
+    """
+    count, path = most(case, FATAL)
+    if count:
+        text = f"{count} fatal PCIe error{'s' * (count > 1)} since the driver was loaded"
+        yield Found(text, (case.cite(path),))
+
+
+def pcie_nonfatal(case: Case) -> Iterator[Found]:
+    """PCIe errors of the GPU's link that were not corrected and did not take it down, since its driver was loaded.
+
+    Requests that the GPU does not support count among them and come with every scan of the bus: as many are left out as
+    the GPU counted of those.
+
+    Fires:
+        gpu/devices/0/pcie/non_fatal_errors = 3
+        gpu/devices/0/pcie/unsupported_requests = 2
+    Quiet:
         gpu/devices/0/pcie/non_fatal_errors = 2
         gpu/devices/0/pcie/unsupported_requests = 2
     """
-    most(case, *ERRORS)
-    fatal, non_fatal = (counter(case, path) or 0 for path in ERRORS)
-    expected = counter(case, "pcie/unsupported_requests") or 0
-    if fatal:
-        text = f"{fatal} fatal PCIe error{'s' * (fatal > 1)} since the driver was loaded"
-        yield Found(text, (case.cite(ERRORS[0]),))
-    elif non_fatal > expected:
-        text = f"{non_fatal} PCIe errors that were not corrected since the driver was loaded"
-        yield Found(text, (case.cite(ERRORS[1]),), severity=Severity.WARNING)
+    count, path = most(case, NON_FATAL)
+    if count > (counter(case, "pcie/unsupported_requests") or 0):
+        text = f"{count} PCIe error{'s' * (count > 1)} not corrected since the driver was loaded"
+        yield Found(text, (case.cite(path),))
 
 
 GPU_LINK_RULES: tuple[Rule, ...] = (
@@ -182,9 +190,19 @@ GPU_LINK_RULES: tuple[Rule, ...] = (
         "gpu.pcie.errors",
         Severity.CRITICAL,
         Verdict.INSPECT,
-        needs=("|".join(ERRORS),),
+        needs=(FATAL,),
         source=FIELDS,
         judge=pcie_errors,
+        scope=GPU,
+        next=RESEAT,
+    ),
+    Rule(
+        "gpu.pcie.nonfatal",
+        Severity.WARNING,
+        Verdict.INSPECT,
+        needs=(NON_FATAL,),
+        source=FIELDS,
+        judge=pcie_nonfatal,
         scope=GPU,
         next=RESEAT,
     ),

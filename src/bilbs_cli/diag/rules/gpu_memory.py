@@ -180,14 +180,14 @@ def repair_pending(case: Case) -> Iterator[Found]:
 
     Fires:
         gpu/devices/0/repair/channel_pending = true
+        gpu/devices/0/repair/tpc_pending = false
     Quiet:
         gpu/devices/0/repair/channel_pending = false
         gpu/devices/0/repair/tpc_pending = false
     """
-    set_in(case, *REPAIRS)
-    for path, what in REPAIRS.items():
-        if case.get(path) is True:
-            yield Found(f"the repair of {what} waits for a reset", (case.cite(path),), next=reset(case))
+    for path in [set_in(case, one) for one in REPAIRS]:
+        if path:
+            yield Found(f"the repair of {REPAIRS[path]} waits for a reset", (case.cite(path),), next=reset(case))
 
 
 def unrepairable_memory(case: Case) -> Iterator[Found]:
@@ -271,7 +271,7 @@ GPU_MEMORY_RULES: tuple[Rule, ...] = (
         "gpu.repair.pending",
         Severity.WARNING,
         Verdict.RESET_GPU,
-        needs=("|".join(REPAIRS),),
+        needs=tuple(REPAIRS),
         source=RMA_POLICY,
         judge=repair_pending,
         scope=GPU,

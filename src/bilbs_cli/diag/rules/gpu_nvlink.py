@@ -166,13 +166,21 @@ def _said(case: Case, kind: str, one: _Count) -> tuple[Severity, str] | None:
     except Unjudged:
         if kind == "crc" or not one.count:
             return None
-        words = f"{one.count} {kind} since the driver was loaded"
+        words = f"{one.count} {_plural(kind, one.count)} since the driver was loaded"
         return (Severity.WARNING if kind == "recovery" else Severity.INFO), words
     grown = one.count - before
     if kind == "crc":
         rate = grown / (case.box.now - sample.at).total_seconds()
         return (Severity.WARNING, f"{shown(rate)} CRC a second") if rate >= CRC_A_SECOND else None
-    return (Severity.WARNING, f"{grown} {kind} since {sample.at:%Y-%m-%d %H:%M} UTC") if grown > 0 else None
+    return (
+        (Severity.WARNING, f"{grown} {_plural(kind, grown)} since {sample.at:%Y-%m-%d %H:%M} UTC")
+        if grown > 0
+        else None
+    )
+
+
+def _plural(kind: str, count: int) -> str:
+    return kind if count == 1 else {"recovery": "recoveries"}.get(kind, f"{kind}s")
 
 
 GPU_NVLINK_RULES: tuple[Rule, ...] = (

@@ -8,6 +8,7 @@ from bilbs_cli.diag.findings import BOX, Facts, Scope
 from bilbs_cli.diag.model import ReadError, branch, lookup, value
 
 __all__ = [
+    "BMC",
     "BOX",
     "DISK",
     "EDAC",
@@ -78,6 +79,7 @@ GPU = Scope("gpu", "gpu/devices/*", gpu_part, _no_gpu, lambda _, path: f"GPU {pa
 PCI_GPU = Scope("gpu", "gpu/pci/*", _named("gpu"), _no_gpu)
 PCI_DEVICE = Scope("pci", "pci/devices/*", _named("pci"), _not_read("pci", what="the PCI devices were"))
 SENSOR = Scope("bmc:sensor", "bmc/sensors/*", _sensor, _not_read("bmc", "sensors", what="the BMC's sensors were"))
+BMC = Scope("bmc", "bmc", lambda _facts, _path: "bmc")
 SEL = Scope("bmc:sel", "bmc/sel", lambda _facts, _path: "bmc:sel", lambda _: "the BMC's event log was not read")
 DISK = Scope("disk", "storage/disks/*", _named("disk"), _not_read("storage", what="the disks were"))
 NVME = Scope("nvme", "storage/nvme/*", _named("nvme"), _not_read("storage", what="the NVMe controllers were"))
