@@ -35,8 +35,8 @@ pid='<unknown>', name=<unknown>, GPU has fallen off the bus.
 
 !! CRITICAL  GPU 1 (0000:3b:00.0, slot 5)
    the GPU has fallen off the bus [xid.79]
-   verdict   RMA candidate, 1 of 3 proofs: there is the Xid; still missing: the
-             same after a power cycle, the field diagnostic
+   verdict   RMA candidate, 1 of 3 proofs (have the Xid; still missing: the same
+             after a power cycle, the field diagnostic)
    evidence  kernel/var/log/kern.log:2, 2026-11-21 03:12:01 UTC
              NVRM: Xid (PCI:0000:3b:00): 79, pid='<unknown>', name=<unknown>,
              GPU has fallen off the bus.

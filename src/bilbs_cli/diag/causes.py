@@ -16,8 +16,13 @@ CLEANUP, RECOVERY = 45, 154
 FOLLOWED_BY = {  # what else the loss of a GPU shows: rules that speak of the same card
     "gpu.off_bus": ("xid.79",),
     "gpu.lost": ("xid.79", "gpu.off_bus"),
+    "gpu.handle": ("xid.79", "gpu.off_bus", "gpu.lost"),
     "gpu.count": ("xid.79", "gpu.lost", "gpu.off_bus"),
     "gpu.driver.init_failed": ("xid.79", "gpu.off_bus"),
+    "gpu.outlier.width": ("gpu.pcie.width",),
+    "gpu.sram.uncorrected": ("gpu.ecc.uncorrected",),
+    "host.aer.logged": ("xid.79", "gpu.off_bus"),
+    "host.aer.counted": ("xid.79", "gpu.off_bus", "host.aer.logged"),
     "gpu.row_remap.pending": ("xid.63", "xid.48", "xid.94", "xid.95"),
     "gpu.recovery_action": ("xid.79", "xid.95", "xid.48", "xid.119", "xid.120", "xid.154"),
 }

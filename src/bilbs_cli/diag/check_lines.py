@@ -9,7 +9,7 @@ from datetime import datetime
 
 from bilbs_cli.diag import checked_json, suggest
 from bilbs_cli.diag.checked import Checked
-from bilbs_cli.diag.findings import Evidence, Finding, Gap, NotEvaluated, Severity, Verdict, moment
+from bilbs_cli.diag.findings import FACTS, Evidence, Finding, Gap, NotEvaluated, Severity, Verdict, moment
 from bilbs_cli.escape import visible
 from bilbs_cli.tables import cells
 
@@ -104,12 +104,13 @@ def _finding(one: Finding, followed: Sequence[Finding], width: int) -> Iterator[
     head = f"{MARKS[one.severity.value]} {one.severity.value.upper():<8}  "
     yield from wrapped(f"{one.label or one.part}", head, width)
     yield from wrapped(f"{one.message} [{one.rule}]", "   ", width)
-    yield from _field("verdict", _verdict_words(one), width)
+    if one.verdict is not Verdict.IGNORE:
+        yield from _field("verdict", _verdict_words(one), width)
     if one.count > 1:
         yield from _field("seen", _seen(one), width)
     for proof in one.evidence[:PROOFS]:
-        yield from _field("evidence", _place(proof), width)
-        yield from _field("", proof.text, width)
+        yield from _field("evidence", _place(proof) or proof.text, width)
+        yield from _field("", proof.text, width) if _place(proof) else ()
     if more := len(one.evidence) - PROOFS:
         yield from _field("", f"and {more} more lines", width) if more > 0 else ()
     for note in one.notes:
@@ -122,9 +123,9 @@ def _finding(one: Finding, followed: Sequence[Finding], width: int) -> Iterator[
 def _verdict_words(one: Finding) -> str:
     if not (one.have or one.missing):
         return one.verdict.words
-    named = (("there is ", one.have), ("still missing: ", one.missing))
+    named = (("have ", one.have), ("still missing: ", one.missing))
     said = [word + ", ".join(proofs) for word, proofs in named if proofs]
-    return f"{one.verdict.words}, {len(one.have)} of {len(one.have) + len(one.missing)} proofs: {'; '.join(said)}"
+    return f"{one.verdict.words}, {len(one.have)} of {len(one.have) + len(one.missing)} proofs ({'; '.join(said)})"
 
 
 def _seen(one: Finding) -> str:
@@ -133,6 +134,8 @@ def _seen(one: Finding) -> str:
 
 
 def _place(proof: Evidence) -> str:
+    if proof.member == FACTS and proof.line is None:
+        return ""  # a reading of now: there is no file to look into
     where = proof.member + (f":{proof.line}" if proof.line else "")
     when = _told(proof.at)
     return where + (f", {when}" if when else "")

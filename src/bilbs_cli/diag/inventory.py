@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -25,6 +25,16 @@ COUNTERS: Mapping[str, tuple[str, ...]] = {
     "banks_partial": ("row_remapper_histogram/partial",),
     "banks_low": ("row_remapper_histogram/low",),
     "banks_none": ("row_remapper_histogram/none",),
+}
+NVLINK_PER_LINK = {
+    "replay": (("errors/replay", "dl_replay"),),
+    "recovery": (("errors/recovery", "dl_recovery", "counters/recoveries"),),
+    "crc": (("errors/crc_flit", "dl_crc"), ("errors/crc_data",)),
+}
+NVLINK_TOTALS = {
+    "replay": ("nvlink_totals/replay",),
+    "recovery": ("nvlink_totals/recovery",),
+    "crc": ("nvlink_totals/crc_flit", "nvlink_totals/crc_data"),
 }
 PAGES = ("single_bit", "double_bit")  # retired pages by cause: a list each, or a count among the field values
 DISK_PREFIXES_OF_NETWORK = ("nbd", "rbd", "drbd")
@@ -83,6 +93,7 @@ def counters_of(device: Facts) -> dict[str, int]:
         counts = (_whole(value(device, *place.split("/"))) for place in places)
         if (count := next((one for one in counts if one is not None), None)) is not None:
             found[name] = count
+    found |= {f"nvlink_{kind}": count for kind in NVLINK_TOTALS if (count := _nvlinks(device, kind)) is not None}
     pages = [_pages(device, cause) for cause in PAGES]
     known = [one for one in pages if one is not None]
     return found | ({"retired_pages": sum(known)} if len(known) == len(PAGES) else {})
@@ -91,6 +102,22 @@ def counters_of(device: Facts) -> dict[str, int]:
 def _pages(device: Facts, cause: str) -> int | None:
     listed = value(device, "retired_pages", cause)
     return len(listed) if isinstance(listed, list) else _whole(value(device, "fields", "retired_pages", cause))
+
+
+def _nvlinks(device: Facts, kind: str) -> int | None:
+    """Return a count over all NVLinks: the driver's total or the sum of the links, whichever is larger."""
+    totals = [count for place in NVLINK_TOTALS[kind] if (count := _whole(value(device, *place.split("/")))) is not None]
+    found = [sum(totals)] if totals else []
+    for ways in NVLINK_PER_LINK[kind]:
+        counts = [_most(link, ways) for link in branch(device, "nvlink").values()]
+        known = [count for count in counts if count is not None]
+        found += [sum(known)] if known else []
+    return max(found, default=None)
+
+
+def _most(link: Facts, ways: Sequence[str]) -> int | None:
+    counts = (_whole(value(link, *way.split("/"))) for way in ways)
+    return max((count for count in counts if count is not None), default=None)
 
 
 def _links_up(device: Facts) -> Iterator[int]:

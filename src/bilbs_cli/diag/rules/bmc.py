@@ -13,6 +13,11 @@ IPMI = (
     "https://www.intel.com/content/www/us/en/products/docs/servers/ipmi/ipmi-second-gen-interface-spec-v2-rev1-1.html"
 )
 FREEIPMI = "https://www.gnu.org/software/freeipmi/manpages/man5/freeipmi_interpret_sensor.conf.5.html"
+LOOK = {  # by sensor type
+    "Temperature": "Look at fans, filters, air flow and load first; then at the part that the sensor watches.",
+    "Voltage": "Look at the part that gives this voltage: a battery (VBAT), a power supply, a regulator of the board.",
+    "Current": "Look at what draws the current, and at the supplies that share it.",
+}
 SKEW_S = 60.0  # between the BMC's clock and the host's: more, and their logs do not fit together
 ALARMS: Mapping[str, tuple[str, ...]] = {  # IPMI 2.0 table 42-3, by sensor type: the states that are a fault
     "Power Supply": (
@@ -77,7 +82,9 @@ def sensor_critical(case: Case) -> Iterator[Found]:
     if sensor.get("status") in {"cr", "nr"} and not _is_fan(sensor):
         word = "a non-recoverable" if sensor["status"] == "nr" else "a critical"
         yield Found(
-            f"{_told(sensor)} is past {word} limit: {', '.join(_states(sensor))}", (case.cite("", _told(sensor)),)
+            f"{_told(sensor)} is past {word} limit: {', '.join(_states(sensor))}",
+            (case.cite("", _told(sensor)),),
+            next=LOOK.get(str(sensor.get("type")), ""),
         )
 
 
@@ -156,12 +163,13 @@ def power_supply(case: Case) -> Iterator[Found]:
     if not loud:
         return
     name = str(sensor.get("name")).removesuffix(" Status")
+    number = "".join(letter for letter in name if letter.isdigit())
     fed = any("input" in state.lower() for state in loud)
     first = "Look at its cord and the feed behind it first. " if fed else ""
     yield Found(
         f"power supply {name}: {', '.join(loud)}{_fru(case, name)}",
         (case.cite("", ", ".join(_states(sensor))),),
-        next=f"{first}Replace {name} while the others carry the load: bilbs diag rma BUNDLE --part {case.part}",
+        next=f"{first}Replace {name} while the others carry the load: bilbs diag rma BUNDLE --part psu:{number or name}",
         have=("the BMC says so now",),
         missing=("the same after its cord and feed were changed",) if fed else ("the same after it was seated again",),
     )

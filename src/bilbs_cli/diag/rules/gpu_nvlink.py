@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bilbs_cli.diag.findings import Case, Found, Gap, Rule, Severity, Unjudged, Verdict
+from bilbs_cli.diag.inventory import NVLINK_PER_LINK, NVLINK_TOTALS
 from bilbs_cli.diag.model import value
 from bilbs_cli.diag.rules import gpu_past
 from bilbs_cli.diag.rules.gpu_advice import CAPTURE, DIAGNOSE, SWAP_TEST
@@ -22,17 +23,7 @@ CRC_A_SECOND = 100.0  # DCGM_LIMIT_MAX_NVLINK_CRC_ERROR
 MINUTE = timedelta(minutes=1)
 SHOWN = 12
 # What one link counts: the call and the field of the same counter, the larger counts; what one kind adds up
-PER_LINK = {
-    "replay": (("errors/replay", "dl_replay"),),
-    "recovery": (("errors/recovery", "dl_recovery", "counters/recoveries"),),
-    "crc": (("errors/crc_flit", "dl_crc"), ("errors/crc_data",)),
-}
 FAILED = "counters/recoveries_failed"
-TOTALS = {
-    "replay": ("nvlink_totals/replay",),
-    "recovery": ("nvlink_totals/recovery",),
-    "crc": ("nvlink_totals/crc_flit", "nvlink_totals/crc_data"),
-}
 
 
 def nvlink_down(case: Case) -> Iterator[Found]:
@@ -139,9 +130,9 @@ def nvlink_errors(case: Case) -> Iterator[Found]:
 
 def _counted(case: Case, kind: str) -> _Count | None:
     """Return a count over all links: the driver's total or the sum of the links, whichever is larger."""
-    totals = [(count, path) for path in TOTALS[kind] if (count := counter(case, path)) is not None]
+    totals = [(count, path) for path in NVLINK_TOTALS[kind] if (count := counter(case, path)) is not None]
     total = _Count(sum(count for count, _ in totals), max(totals)[1]) if totals else None
-    found = [one for one in (total, *(_sum(case, ways) for ways in PER_LINK[kind])) if one]
+    found = [one for one in (total, *(_sum(case, ways) for ways in NVLINK_PER_LINK[kind])) if one]
     return max(found, key=lambda one: one.count, default=None)
 
 

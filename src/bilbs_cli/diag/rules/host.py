@@ -20,7 +20,13 @@ HUNG_MANY = 5  # hung tasks that gpud takes for a fault; fewer are told
 AER_MANY = 10_000  # corrected PCIe errors of one device since boot
 PRESSURE_PERCENT = 10.0  # of the last five minutes in which nobody could run for lack of memory
 LOUD_UNITS = ("nvidia", "fabricmanager", "docker", "containerd", "kubelet", "crio", "slurmd", "dcgm", "bilbs")
-UNITS = Scope("service", "services", lambda _facts, _path: "host", lambda _: "the services were not asked")
+UNITS = Scope(
+    "service",
+    "services",
+    lambda _facts, _path: "host",
+    lambda _: "the services were not asked",
+    lambda _facts, _path: "this box",
+)
 
 
 def _logged(seen: Gathered, words: str, **more: Any) -> Found:
@@ -198,6 +204,7 @@ def aer_logged(case: Case) -> Iterator[Found]:
 def _device_part(case: Case, pci: str) -> str:
     kind = value(case.box.facts, "pci", "devices", pci, "kind") if pci else None
     known = pci in branch(case.box.facts, "gpu", "pci") or kind == "gpu"
+    known = known or any(seen.pci == pci for seen in gather(case.box, "xid"))
     return f"gpu:{pci}" if known else f"pci:{pci or 'unknown'}"
 
 

@@ -14,7 +14,6 @@ __all__ = [
     "EDAC",
     "FILE_SYSTEM",
     "GPU",
-    "IB_PORT",
     "INTERFACE",
     "LOGS",
     "MD_ARRAY",
@@ -33,7 +32,7 @@ def gpu_address(device: Facts) -> str:
     for name in ("pci_bus_id", "pci_bus_id_by_elimination"):
         found = value(device, name)
         if isinstance(found, str) and found:
-            return found
+            return found.lower()
     return ""
 
 
@@ -65,10 +64,18 @@ def _named(kind: str) -> Any:
     return lambda _facts, path: f"{kind}:{path[-1]}"
 
 
-def _sensor(facts: Facts, path: Path) -> str:
+def _sensor_name(facts: Facts, path: Path) -> str:
     sensor = value(facts, *path)
     name = sensor.get("name") if isinstance(sensor, dict) else None
-    return f"bmc:sensor:{name or path[-1]}"
+    return str(name or path[-1])
+
+
+def _sensor(facts: Facts, path: Path) -> str:
+    return f"bmc:sensor:{_sensor_name(facts, path)}"
+
+
+def _called(word: str) -> Any:
+    return lambda _facts, path: f"{word} {path[-1]}"
 
 
 def _file_system(facts: Facts, path: Path) -> str:
@@ -77,15 +84,50 @@ def _file_system(facts: Facts, path: Path) -> str:
 
 GPU = Scope("gpu", "gpu/devices/*", gpu_part, _no_gpu, lambda _, path: f"GPU {path[-1]}")
 PCI_GPU = Scope("gpu", "gpu/pci/*", _named("gpu"), _no_gpu)
-PCI_DEVICE = Scope("pci", "pci/devices/*", _named("pci"), _not_read("pci", what="the PCI devices were"))
-SENSOR = Scope("bmc:sensor", "bmc/sensors/*", _sensor, _not_read("bmc", "sensors", what="the BMC's sensors were"))
-BMC = Scope("bmc", "bmc", lambda _facts, _path: "bmc")
-SEL = Scope("bmc:sel", "bmc/sel", lambda _facts, _path: "bmc:sel", lambda _: "the BMC's event log was not read")
-DISK = Scope("disk", "storage/disks/*", _named("disk"), _not_read("storage", what="the disks were"))
-NVME = Scope("nvme", "storage/nvme/*", _named("nvme"), _not_read("storage", what="the NVMe controllers were"))
-MD_ARRAY = Scope("md", "storage/md/*", _named("md"))
-FILE_SYSTEM = Scope("fs", "storage/file_systems/*", _file_system, _not_read("storage", what="the file systems were"))
-EDAC = Scope("edac", "system/edac/*", _named("edac"), _not_read("system", what="the memory error counters were"))
-IB_PORT = Scope("ib", "network/infiniband/*", _named("ib"))
-INTERFACE = Scope("net", "network/interfaces/*", _named("net"), _not_read("network", what="the network was"))
-LOGS = Scope("host", "kernel/log", lambda _facts, _path: "host", lambda _: "no kernel log was read")
+PCI_DEVICE = Scope(
+    "pci", "pci/devices/*", _named("pci"), _not_read("pci", what="the PCI devices were"), _called("PCI device")
+)
+SENSOR = Scope(
+    "bmc:sensor",
+    "bmc/sensors/*",
+    _sensor,
+    _not_read("bmc", "sensors", what="the BMC's sensors were"),
+    lambda facts, path: f"BMC sensor {_sensor_name(facts, path)}",
+)
+BMC = Scope("bmc", "bmc", lambda _facts, _path: "bmc", label=lambda _facts, _path: "the BMC")
+SEL = Scope(
+    "bmc:sel",
+    "bmc/sel",
+    lambda _facts, _path: "bmc:sel",
+    lambda _: "the BMC's event log was not read",
+    lambda _facts, _path: "BMC event log",
+)
+DISK = Scope("disk", "storage/disks/*", _named("disk"), _not_read("storage", what="the disks were"), _called("disk"))
+NVME = Scope(
+    "nvme", "storage/nvme/*", _named("nvme"), _not_read("storage", what="the NVMe controllers were"), _called("NVMe")
+)
+MD_ARRAY = Scope("md", "storage/md/*", _named("md"), label=_called("RAID array"))
+FILE_SYSTEM = Scope(
+    "fs",
+    "storage/file_systems/*",
+    _file_system,
+    _not_read("storage", what="the file systems were"),
+    lambda facts, path: f"file system {_file_system(facts, path).partition(':')[2]}",
+)
+EDAC = Scope(
+    "edac",
+    "system/edac/*",
+    _named("edac"),
+    _not_read("system", what="the memory error counters were"),
+    _called("memory controller"),
+)
+INTERFACE = Scope(
+    "net", "network/interfaces/*", _named("net"), _not_read("network", what="the network was"), _called("interface")
+)
+LOGS = Scope(
+    "host",
+    "kernel/log",
+    lambda _facts, _path: "host",
+    lambda _: "no kernel log was read",
+    lambda _facts, _path: "this box",
+)

@@ -188,7 +188,7 @@ def judge(case: Case, kind: Class) -> Iterator[Found]:
     times = [when.isoformat() for _, one in shown if (when := _when(one))]
     old = not fresh
     yield Found(
-        f"{kind.title.lower()}: {named}" + (" (historic: more than 30 days ago)" if old else ""),
+        f"{kind.title[0].lower()}{kind.title[1:]}: {named}" + (" (historic: more than 30 days ago)" if old else ""),
         tuple(_proof(one, first + place) for place, one in shown[-TOLD:]),
         severity=Severity.INFO if old else None,
         verdict=Verdict.IGNORE if old else None,
