@@ -109,13 +109,13 @@ def _nvlinks(device: Facts, kind: str) -> int | None:
     totals = [count for place in NVLINK_TOTALS[kind] if (count := _whole(value(device, *place.split("/")))) is not None]
     found = [sum(totals)] if totals else []
     for ways in NVLINK_PER_LINK[kind]:
-        counts = [_most(link, ways) for link in branch(device, "nvlink").values()]
+        counts = [_largest(link, ways) for link in branch(device, "nvlink").values()]
         known = [count for count in counts if count is not None]
         found += [sum(known)] if known else []
     return max(found, default=None)
 
 
-def _most(link: Facts, ways: Sequence[str]) -> int | None:
+def _largest(link: Facts, ways: Sequence[str]) -> int | None:
     counts = (_whole(value(link, *way.split("/"))) for way in ways)
     return max((count for count in counts if count is not None), default=None)
 

@@ -108,10 +108,10 @@ def nvlink_errors(case: Case) -> Iterator[Found]:
         gpu/devices/0/nvlink/0/errors/recovery = 0
         gpu/devices/0/nvlink/0/errors/crc_flit = 4
     """
-    counts = {kind: found for kind in PER_LINK if (found := _counted(case, kind))}
+    counts = {kind: found for kind in NVLINK_PER_LINK if (found := _counted(case, kind))}
     failed = _sum(case, (FAILED,))
     if not counts and failed is None:
-        counters = [way for kinds in PER_LINK.values() for ways in kinds for way in ways]
+        counters = [way for kinds in NVLINK_PER_LINK.values() for ways in kinds for way in ways]
         every = (f"nvlink/{name}/{way}" for name in links(case) for way in (*counters, FAILED))
         raise case.unread("nvlink_totals/replay", "nvlink_states", *every)
     said = [*_failed(failed), *(_said(case, kind, one) for kind, one in counts.items())]
