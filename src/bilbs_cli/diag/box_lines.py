@@ -38,12 +38,20 @@ def name(header: Facts, facts: Facts) -> str:
     sold = product(facts)
     made = " ".join(str(found) for name in ("sys_vendor", "product_name") if (found := value(dmi, name)))
     serial = value(dmi, "product_serial") or sold.get("serial")
-    dead = value(facts, "system", "hostname_configured") if (header.get("options") or {}).get("sysroot") else None
+    dead = dead_name(header, facts)
     named = [
         f"{dead} (dead, read on {header.get('host')})" if dead else str(header.get("host") or "no name"),
         made or " ".join(str(sold[part]) for part in ("manufacturer", "product") if sold.get(part)),
     ]
     return ", ".join([part for part in named if part] + ([f"serial {serial}"] if serial else ["serial not readable"]))
+
+
+def dead_name(header: Facts, facts: Facts) -> str:
+    """Return the own name of a dead system whose files were read, empty for a living one."""
+    options = header.get("options")
+    found = value(facts, "system", "hostname_configured")
+    sysroot = isinstance(options, Mapping) and options.get("sysroot")
+    return found if sysroot and isinstance(found, str) else ""
 
 
 def product(facts: Facts) -> Facts:

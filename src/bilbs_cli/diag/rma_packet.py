@@ -77,7 +77,9 @@ def sure(case: Case, gaps: int) -> str:
         if not loud:
             return f"{NO_RMA} No finding speaks of it.{blind}"
         worst = max(loud, key=lambda one: one.verdict.rank)
-        return f"{NO_RMA} Its findings say: {worst.verdict.words} ({worst.rule}).{blind}"
+        close = max((one for one in loud if one.missing), key=lambda one: len(one.have), default=None)
+        needs = f" An RMA needs {_listed(close.missing)}." if close else ""
+        return f"{NO_RMA} Its findings say: {worst.verdict.words} ({worst.rule}).{needs}{blind}"
     best = case.candidates[0]
     total = len(best.have) + len(best.missing)
     said = f"RMA candidate, {len(best.have)} of {total} proofs" if total else "RMA candidate"

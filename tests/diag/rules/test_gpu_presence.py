@@ -144,7 +144,7 @@ def test_one_that_is_lost_in_boot_after_boot_is_a_candidate_with_what_is_missing
     box = facts(A, B, devices={"0": well(A), "1": gone()})
     (found,) = judged(box, baseline=known(A, B), history=HISTORY).findings
     assert found.verdict is Verdict.RMA
-    assert found.have == ("it fell off the bus in 3 boots, before this one last on 2026-11-18",)
+    assert found.have == ("it is off the bus now", "it fell off the bus in 3 boots, before this one last on 2026-11-18")
     assert len(found.missing) == 2
 
 

@@ -25,6 +25,8 @@ FALL_XID = 79
 NEAR = timedelta(seconds=bursts.QUIET_S)
 DAY = timedelta(days=1)
 MOST_FALLS = 64
+GONE = "it is off the bus now"
+RETURN = "that it goes again after its power was cut"
 RECURRED_MISSING = (FIELD_DIAGNOSTIC, SWAP_TEST)
 
 
@@ -95,14 +97,18 @@ def _fallen(
     """Return the finding for a GPU that is gone: an RMA candidate when other boots had the same."""
     before = falls_before_this_boot(case.box, address, card.serial if card else "")
     if not before:
-        return Found(text, tuple(proof), part=f"gpu:{address}", **more)
+        proofs = {"have": (GONE,), "missing": (RETURN, *RECURRED_MISSING)}
+        return Found(text, tuple(proof), part=f"gpu:{address}", **(proofs | more))
     boots = len(before) + 1
     return Found(
         f"{text}, in {boots} boots",
         tuple(proof),
         f"{POWER_CYCLE}; then swap it with another card of the box, to see whether the fault follows it",
         verdict=Verdict.RMA,
-        have=(f"it fell off the bus in {boots} boots, before this one last on {before[-1]:%Y-%m-%d}",),
+        have=(
+            GONE,
+            f"it fell off the bus in {boots} boots, before this one last on {before[-1]:%Y-%m-%d}",
+        ),
         missing=RECURRED_MISSING,
         part=f"gpu:{address}",
         **more,

@@ -17,6 +17,7 @@ DAY_S, MINUTE_S = 86400.0, 60.0
 GSP = (119, 120)
 GSP_OFTEN = 3  # on one GPU only: not the driver's fault any more
 SURVIVED = 3  # boots in which the same Xid was seen: it survived two reboots (gpud, xid/threshold.go)
+RETURN = "that it comes again after a reboot or a power cycle"
 FIELD = "the field diagnostic (NVIDIA fieldiag) that confirms it"
 SWAP = "a swap test that shows whether the fault follows the card or stays with the slot"
 ACTIONS: Mapping[int, tuple[str, Verdict]] = {  # nvml.h, nvmlDeviceGpuRecoveryAction_t
@@ -93,10 +94,15 @@ def _told(box: Box, entry: Xid, seen: Gathered) -> Iterator[Found]:
         more = {"severity": entry.repeated}
     more = _again(box, entry, seen) or more
     words = more.pop("words", "")
+    have, missing = entry.have, entry.missing
+    if (
+        entry.recurs is Verdict.RMA and entry.severity is Severity.CRITICAL and not missing
+    ):  # not yet, and what it takes
+        have, missing = (f"Xid {entry.code} in a log",), (RETURN, FIELD, SWAP)
     base: dict[str, Any] = {
         "immediate": entry.immediate or catalogue.NOT_SAID,
-        "have": entry.have,
-        "missing": entry.missing,
+        "have": have,
+        "missing": missing,
     }
     yield _found(seen, _words(entry) + (f": {words}" if words else ""), **(base | more))
 
@@ -126,7 +132,7 @@ def _again(box: Box, entry: Xid, seen: Gathered) -> dict[str, Any]:
         return {
             "verdict": Verdict.RMA,
             "words": f"seen in {boots} boots",
-            "have": (f"Xid {entry.code} in {boots} boots",),
+            "have": (f"Xid {entry.code} in a log", f"it came again: in {boots} boots"),
             "missing": (FIELD, SWAP),
             "next": f"{entry.next} Then: bilbs diag rma BUNDLE --part {part_of(seen.pci)}",
         }
