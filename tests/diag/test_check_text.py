@@ -13,10 +13,11 @@ from bilbs_cli import terminal
 from bilbs_cli.diag import check_text
 from bilbs_cli.diag.check_lines import page
 from bilbs_cli.diag.checked import Checked
-from bilbs_cli.diag.findings import Gap, NotEvaluated, Severity
+from bilbs_cli.diag.findings import Gap, NotEvaluated, Severity, Verdict
 from bilbs_cli.escape import visible
 from bilbs_cli.tables import cells
 from tests.diag.judged import PART, checks, dead_gpu, dead_gpu_box, dead_gpu_findings, gaps, judge, quiet
+from tests.diag.remembered import tree
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,28 @@ def test_a_bundle_names_itself_in_the_next_step() -> None:
     text = "\n".join(page(checked))
     assert f"bilbs diag rma b.tar.zst --part {PART}" in text
     assert "bilbs diag collect" not in text
+
+
+def test_a_suspect_says_what_to_do_first_and_what_an_rma_needs_beyond_it() -> None:
+    off = replace(dead_gpu_findings()[0], verdict=Verdict.REBOOT)
+    text = " ".join("\n".join(page(judge(dead_gpu_box(), off))).split())
+    assert (
+        "verdict reboot, not an RMA candidate yet, 1 of 3 proofs (have the Xid; still missing: the same after" in text
+    )
+    assert f"bilbs diag rma BUNDLE --part {PART} the papers for the OEM, once the proof is there" in text
+
+
+def test_a_dead_system_is_called_by_its_own_name() -> None:
+    box = replace(dead_gpu_box(), facts=tree({"system/hostname_configured": "gpu07"}))
+    found = judge(box, *dead_gpu_findings(), header={"options": {"sysroot": "/mnt"}})
+    assert page(found)[0].startswith("CRITICAL on gpu07: ")
+    assert page(replace(found, header={}))[0].startswith("CRITICAL on gpu01: ")
+
+
+def test_readings_that_nothing_wrote_are_counted_by_what_they_are_of() -> None:
+    missing = "sel was not readable: not present in these facts"
+    lost = [NotEvaluated(f"bmc.{n}", "bmc:sel", Gap.NOT_COLLECTED, "sel", missing) for n in range(7)]
+    assert "   7 x bmc: not present in these facts" in page(judge(dead_gpu_box(), gaps=tuple(lost)))
 
 
 def test_a_hundred_findings_are_bounded_and_counted() -> None:

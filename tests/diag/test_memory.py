@@ -51,7 +51,7 @@ def test_a_box_without_memory_says_what_to_type(tmp_path: Path) -> None:
 
 
 def test_clean_checks_are_remembered_and_come_back(tmp_path: Path) -> None:
-    assert remember(tmp_path, cards(b3b="165")) == memory.Remembered(True, "the first clean check")
+    assert remember(tmp_path, cards(b3b="165")) == memory.Remembered(True, "this clean check is the baseline now")
     assert remember(tmp_path, cards(b3b="165", b5e="166"), days=1).updated
     assert serials_of(baseline_of(tmp_path).gpus) == ["165", "166"]
     history = memory.kept(tmp_path).history

@@ -88,7 +88,8 @@ def check(
 ) -> None:
     """Say what is wrong with this box, or with the box of a bundle, and what to do.
 
-    Exit status 0, 10 when there are warnings, 11 when something is critical, 20 when nothing could be looked at.
+    Exit status 0, 10 when there are warnings, 11 when something is critical, 20 when
+    nothing could be looked at or no GPU gave a single reading.
     With --format nagios: 0, 1, 2, 3.
     """
     from bilbs_cli.diag import check_run, check_text, requests

@@ -151,7 +151,7 @@ def _remember(state_dir: Path, facts: Facts, judgement: Judgement, at: datetime,
     old = baselines.baseline_of(now)
     if new := next_baseline(old, now, judgement, at):
         _write(state_dir / BASELINE, new)
-        return Remembered(True, "a clean check" if old else "the first clean check")
+        return Remembered(True, "the baseline was renewed" if old else "this clean check is the baseline now")
     stays = "the baseline stays as it is" if old else "no baseline was taken"
     return Remembered(False, f"{stays}: {'; '.join(obstacles(old, now, judgement))}")
 

@@ -159,6 +159,8 @@ BOOT = line("Linux version 6.1.0-28-amd64 #1 SMP")
 def test_what_comes_again_after_a_reboot_is_an_rma_candidate_that_says_what_is_missing(code: int) -> None:
     once = of(judged([BOOT, xid(code), xid(code, at="03:14:00")]), f"xid.{code}")
     assert once.verdict is not Verdict.RMA
+    assert once.have == (f"Xid {code} in a log",)
+    assert "again after a reboot" in once.missing[0]
     again = of(judged([BOOT, xid(code, day=20), BOOT, xid(code)]), f"xid.{code}")
     assert again.verdict is Verdict.RMA
     assert any("field diagnostic" in one for one in again.missing)
