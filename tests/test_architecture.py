@@ -31,7 +31,7 @@ RANKS = (
     ),
     (
         3,
-        r"diag\.(collect|assembly|requests|summary|front|guard|live|opening|checking|check_run)|support\.delivery|plan\.subscription",
+        r"diag\.(collect|run_start|assembly|requests|summary|front|guard|live|opening|checking|check_run)|support\.delivery|plan\.subscription",
     ),
     (2, r"config|crash|credentials|diag\.[a-z_]+(\..*)?|support\..*|plan\..*|sandbox(\..*)?"),
 )

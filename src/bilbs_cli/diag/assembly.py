@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bilbs_cli import paths
-from bilbs_cli.diag import child, collect, front, guard, memory
+from bilbs_cli.diag import child, collect, front, guard, memory, run_start
 from bilbs_cli.diag.bundle import naming, runs, seal, space
 from bilbs_cli.diag.bundle.manifest import Item
 from bilbs_cli.diag.bundle.spool import Spool
@@ -63,7 +63,7 @@ def collect_bundle(
     began = time.monotonic()
     out_dir = request.out_dir or spare_place()
     space.check_space(out_dir, space.need_bytes(FIRST_PAGES, encrypted=bool(request.recipients)))
-    be_nice(request.nice)
+    run_start.be_nice(request.nice)
     known = guard.secrets_of_host(request.options)
     pseudonyms = guard.names_of_box() if request.options.pseudonymize else None
     redactor = Redactor(known=known.values(), custom=guard.custom_rules(request.custom_rules), pseudonyms=pseudonyms)
@@ -72,7 +72,7 @@ def collect_bundle(
     spool = Spool.create(
         out_dir,
         naming.bundle_name(host, now),
-        header(request, now, host, redactor),
+        run_start.header(request, now, host, redactor),
         request.compression,
         recipients=request.recipients,
         state_dir=paths.state_dir(),
@@ -191,30 +191,6 @@ def _result(one: collect.CollectorResult) -> dict[str, Any]:
     }
 
 
-def header(request: Request, now: datetime, host: str, redactor: Redactor) -> Mapping[str, Any]:
-    """Return what a run knows of itself: the front pages of a resumed run need it."""
-    options = request.options
-    return {
-        "host": host,
-        "started_at": now.isoformat(timespec="milliseconds"),
-        "profile": options.profile.value,
-        "root": options.root,
-        "rules_version": redactor.rules_version,
-        "pseudonymized": request.options.pseudonymize,
-        "collectors": [one.name for one in request.collectors],
-        "left_out": [one.name for one in request.left_out],
-        "titles": {one.name: one.title for one in COLLECTORS},
-        "options": {
-            "since": options.since.isoformat(timespec="seconds") if options.since else "all",
-            "deadline_s": request.deadline_s,
-            "sysroot": str(options.sysroot) if options.sysroot else None,
-            "max_file_bytes": options.max_file_bytes,
-            "services": list(options.services),
-            "bmc_host": options.bmc.host if options.bmc else None,
-        },
-    }
-
-
 def _complete(spool: Spool) -> bool:
     return front.status(spool) == "complete"
 
@@ -246,15 +222,3 @@ def _hand_over(path: Path, to_stdout: Callable[[int], None] | None) -> None:
             to_stdout(handle)
     finally:
         os.close(handle)
-
-
-def be_nice(level: int) -> None:
-    """Step back behind the box's own work: nice(2), and the lowest best-effort input/output priority (ioprio_set(2))."""
-    with suppress(OSError):
-        os.nice(level)
-    if level:
-        with suppress(ImportError, OSError, AttributeError, ValueError):
-            import psutil
-
-            with suppress(psutil.Error):
-                psutil.Process().ionice(psutil.IOPRIO_CLASS_BE, 7)

@@ -15,7 +15,7 @@ class Snapshot:
     """The facts of a box at one moment, live, from a mounted system or from a bundle.
 
     `source` is the bundle's path, `live`, or the mounted system's root; `header` is what the run knew of itself
-    (profile, options, root: see `assembly.header`). `text` is facts.json as it was written, empty where there is no
+    (profile, options, root: see `run_start.header`). `text` is facts.json as it was written, empty where there is no
     such file: then readings have no line to cite.
     """
 

@@ -11,7 +11,7 @@ from bilbs_cli import files, fork, paths
 from bilbs_cli.diag.bundle import gate as gates
 from bilbs_cli.diag.bundle.reader import Reader
 from bilbs_cli.diag.job import Options
-from bilbs_cli.diag.redaction import CustomRule, Gate, Pseudonyms, known_secrets, pseudonyms
+from bilbs_cli.diag.redaction import CustomRule, Gate, Pseudonyms, Redactor, known_secrets, pseudonyms
 
 READ_S = 3.0  # a home folder on a dead server must not hold the run up
 
@@ -31,6 +31,7 @@ def secrets_of_host(options: Options | None) -> dict[str, bytes]:
         )
         return json.dumps({name: secret.hex() for name, secret in found.items()}).encode()
 
+    Redactor()  # compiles the rules here, once: the child and the run's own redactor find them compiled
     answer = fork.call(listed, READ_S)
     return {name: bytes.fromhex(text) for name, text in json.loads(answer).items()} if answer else given
 

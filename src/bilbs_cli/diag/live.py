@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from bilbs_cli import __version__
-from bilbs_cli.diag import assembly, collect, guard
+from bilbs_cli.diag import collect, guard, run_start
 from bilbs_cli.diag.bundle.frames import Compression, Frame
 from bilbs_cli.diag.bundle.manifest import Item
 from bilbs_cli.diag.checked import Snapshot
@@ -33,7 +33,7 @@ class _FactsOnly:
 
 def snapshot(request: Request, watcher: collect.Watcher | None = None) -> Snapshot:
     """Collect the facts and return them as a snapshot. Nothing is written; the host is left as it was found."""
-    assembly.be_nice(request.nice)
+    run_start.be_nice(request.nice)
     known = guard.secrets_of_host(request.options)
     redactor = Redactor(known=known.values(), custom=guard.custom_rules(request.custom_rules))
     now = datetime.now(UTC)
@@ -53,6 +53,6 @@ def snapshot(request: Request, watcher: collect.Watcher | None = None) -> Snapsh
         collected_at=now,
         source=str(request.options.sysroot or "live"),
         tool=f"bilbs {__version__}",
-        header=assembly.header(request, now, host, redactor),
+        header=run_start.header(request, now, host, redactor),
         facts=run.facts,
     )

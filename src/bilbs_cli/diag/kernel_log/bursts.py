@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bilbs_cli.diag.kernel_log.events import Event, Log, Sighting
+from bilbs_cli.diag.kernel_log.folding import FIRST
 from bilbs_cli.diag.kernel_log.members import boot_of, family
-from bilbs_cli.diag.kernel_log.scan import FIRST
 
 QUIET_S = 600.0  # that long without a repeat, and the next one opens a new burst
 SAME_S = 1.0  # logs keep whole seconds, some round and some cut

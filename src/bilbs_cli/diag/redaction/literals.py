@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, quote_plus
-from xml.sax.saxutils import escape
 
 import re2
 
@@ -46,10 +46,11 @@ def _text_forms(secret: bytes) -> Iterator[bytes]:
     yield from (once.encode(), once.replace("/", "\\/").encode(), json.dumps(once)[1:-1].encode())
     yield json.dumps(text, ensure_ascii=False)[1:-1].encode()
     yield repr(text)[1:-1].encode()
+    xml = html.escape(text, quote=False)
     yield from (
-        escape(text).encode(),
-        escape(text, {'"': "&quot;", "'": "&apos;"}).encode(),
-        escape(text, {'"': "&#34;", "'": "&#39;"}).encode(),
+        xml.encode(),
+        xml.replace('"', "&quot;").replace("'", "&apos;").encode(),
+        xml.replace('"', "&#34;").replace("'", "&#39;").encode(),
     )
     yield text.replace("'", "'\\''").encode()
     yield from (text.encode("utf-16-le"), text.encode("utf-16-be"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import re2
@@ -79,6 +80,7 @@ def options(*, capture: bool = True, max_mem: int = 8 << 20) -> Any:
     return chosen
 
 
+@lru_cache(maxsize=1024)  # re2's own cache is smaller than the pack: a second scanner would compile everything anew
 def compiled(pattern: bytes, *, capture: bool = True, max_mem: int = 8 << 20) -> Any:
     """Compile RE2 over bytes: linear time whatever the input.
 

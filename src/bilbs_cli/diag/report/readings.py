@@ -1,4 +1,4 @@
-"""The readings of a box that are worth a picture: each GPU's, each BMC sensor's, with the limits that the box itself gives."""
+"""The readings of a box that are worth a picture: of each GPU and BMC sensor, with the limits that the box gives."""
 
 from __future__ import annotations
 
