@@ -199,6 +199,14 @@ def test_sensor_with_its_limits_and_its_unit() -> None:
     assert strip.limits == "critical below 1000, warns below 1500"
 
 
+@pytest.mark.parametrize(
+    ("at", "state"), [(5, "critical"), (6, "warning"), (10, "warning"), (11, "ok"), (89, "ok"), (90, "warning")]
+)
+def test_a_reading_on_its_limit_is_past_it(at: float, state: str) -> None:
+    """IPMI 2.0, 35.14: "at or above" for upper thresholds, "at or below" for lower ones."""
+    assert Strip("x", "", at, warn=90.0, crit=95.0, low_warn=10.0, low_crit=5.0).state == state
+
+
 LIMITS = st.lists(st.integers(-1000, 1000), min_size=4, max_size=4, unique=True).map(sorted)
 
 
