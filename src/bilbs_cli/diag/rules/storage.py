@@ -219,6 +219,8 @@ def io_errors(case: Case) -> Iterator[Found]:
 def nvme_logged(case: Case) -> Iterator[Found]:
     """An NVMe drive timed out, was reset or was given up.
 
+    A reset is critical, as gpud has it (components/disk): the drive did not answer. A timeout that needed none is a warning.
+
     Fires:
         log: Nov 21 03:12:01 gpu01 kernel: nvme nvme1: Removing after probe failure status: -19
     Quiet:
@@ -226,8 +228,7 @@ def nvme_logged(case: Case) -> Iterator[Found]:
     """
     for seen in gather(case.box, "nvme"):
         what = _named(seen, "what")
-        gone = "removed" in what
-        severity = Severity.CRITICAL if gone else Severity.WARNING
+        severity = Severity.WARNING if what == ["timeout"] else Severity.CRITICAL
         yield _logged(seen, f"drive {', '.join(_named(seen, 'device'))}: {', '.join(what)}", severity=severity)
 
 
