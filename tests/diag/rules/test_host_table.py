@@ -46,7 +46,14 @@ def sensor(kind: str, value: float | None = None, *states: str, **limits: float)
     status = "ok"
     for code, level in (("nc", "non-critical"), ("cr", " critical"), ("nr", "non-recoverable")):
         status = code if any(one.endswith(level) for one in past) else status
-    found = {"name": "S1", "type": kind, "value": value, "unit": "x", "states": [*states, *past], "thresholds": limits}
+    found = {
+        "name": "S1",
+        "type": kind,
+        "value": value,
+        "unit": "RPM" if kind == "Fan" else "x",
+        "states": [*states, *past],
+        "thresholds": limits,
+    }
     return {"bmc/sensors/32.0.1": found | {"status": status if limits else "discrete"}}
 
 
@@ -57,7 +64,7 @@ READINGS = [
     (sensor("Temperature", 89.0, unc=90, ucr=95), set()),
     (sensor("Voltage", 10.0, lnc=11.1, lcr=10.8), {("bmc.sensor.critical", "critical")}),
     (sensor("Voltage", 12.0, lnc=11.1, lcr=10.8), set()),
-    (sensor("Fan", 1000.0, lnc=1500, lcr=1000), {("bmc.sensor.critical", "critical")}),
+    (sensor("Fan", 1000.0, lnc=1500, lcr=1000), {("bmc.fan.stopped", "critical")}),
     (sensor("Fan", 0.0, lnc=1500, lcr=1000), {("bmc.fan.stopped", "critical")}),
     (sensor("Fan", 1400.0, lnc=1500, lcr=1000), {("bmc.sensor.warning", "warning")}),
     (sensor("Fan", 8000.0, lnc=1500, lcr=1000), set()),
