@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from dataclasses import dataclass, replace
 
 import pytest
@@ -146,6 +147,18 @@ def test_readings_that_nothing_wrote_are_counted_by_what_they_are_of() -> None:
     missing = "sel was not readable: not present in these facts"
     lost = [NotEvaluated(f"bmc.{n}", "bmc:sel", Gap.NOT_COLLECTED, "sel", missing) for n in range(7)]
     assert "   7 x bmc: not present in these facts" in page(judge(dead_gpu_box(), gaps=tuple(lost)))
+
+
+def test_a_long_command_can_be_copied_from_the_page() -> None:
+    """What stands there, typed into a shell, are the words of the command."""
+    source = "/srv/bundles of this month/bilbs-diag-gpu01-20261121.tar.zst"
+    lines = page(judge(dead_gpu_box(), *dead_gpu_findings(), source=source))
+    start = next(at for at, one in enumerate(lines) if one.startswith("   bilbs diag rma"))
+    typed = [lines[start]]
+    while typed[-1].endswith(" \\"):
+        typed.append(lines[start + len(typed)])
+    said = subprocess.run(["sh", "-c", "printf '%s\n' " + "\n".join(typed)], capture_output=True, text=True, check=True)
+    assert said.stdout.split("\n")[:-1] == ["bilbs", "diag", "rma", source, "--part", PART]
 
 
 def test_a_hundred_findings_are_bounded_and_counted() -> None:

@@ -156,6 +156,21 @@ def test_a_healthy_part_gets_a_packet_that_says_nothing_supports_an_rma() -> Non
     assert "dispatch" not in text(found, "case.txt")
 
 
+def test_a_suspect_is_told_which_proofs_are_there_and_what_to_do_first() -> None:
+    off, *rest = dead_gpu_findings()
+    later = replace(
+        off, rule="host.aer.logged", verdict=Verdict.INSPECT, have=(), missing=(), caused_by="xid.79@" + PART
+    )
+    found = packet(checked("dell", replace(off, verdict=Verdict.REBOOT), later, *rest))
+    assert not found.worthy
+    assert found.sure == (
+        "Not an RMA candidate yet, 1 of 3 proofs (xid.79): there is the Xid; needs the same after a power cycle and the "
+        "field diagnostic. Do this first: reboot."
+    )
+    found = packet(checked("dell", replace(off, verdict=Verdict.REBOOT, have=(), missing=()), later))
+    assert found.sure == f"{NO_RMA} Its findings say: reboot (xid.79)."
+
+
 def test_what_could_not_be_evaluated_is_said_of_a_part_without_findings() -> None:
     gap = NotEvaluated("a.b", "gpu:0000:1b:00.0", Gap.ERROR, "x", "x was not readable")
     quiet = Finding("x.y", Severity.INFO, Verdict.IGNORE, "host", "m", (), "", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -115,9 +116,23 @@ def _next(checked: Checked, width: int) -> Iterator[str]:
         command = visible(" ".join(typed.split()))
         if len(command) <= COMMAND:
             yield from wrapped(why, f"   {command:<{COMMAND}} ", width)
-        else:  # a line of its own, to be copied
-            yield from wrapped(command, "   ", width)
+        else:  # lines of their own, to be copied
+            yield from _typed(command, width)
             yield from wrapped(why, " " * (COMMAND + 4), width)
+
+
+def _typed(command: str, width: int) -> Iterator[str]:
+    """Yield a command as a shell takes it: a line ends in a backslash between two words, and in none of them."""
+    rows, room = [""], width - 5
+    for word in re.findall(r"(?:'[^']*'|[^ '])+", command):
+        if rows[-1] and len(rows[-1]) + 1 + cells(word) > room:
+            rows.append("")
+        rows[-1] += f" {word}" if rows[-1] else word
+    if any(cells(row) > room for row in rows):  # one word is wider than the screen: nothing can be done about it
+        yield from wrapped(command, "   ", width)
+        return
+    yield from (f"   {row} \\" for row in rows[:-1])
+    yield f"   {rows[-1]}"
 
 
 def _field(label: str, text: str, width: int) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -129,7 +130,7 @@ def steps(checked: Checked) -> Iterator[tuple[str, str]]:
     if live and status != "healthy":
         yield "bilbs diag collect", "keep the evidence before a reset or reboot wipes it"
     if suspect := next(iter(suspects(roots)), None):
-        bundle = "BUNDLE" if live else checked.source
+        bundle = "BUNDLE" if live else shlex.quote(checked.source)
         yet = "" if suspect.verdict is Verdict.RMA else ", once the proof is there"
         yield f"bilbs diag rma {bundle} --part {suspect.part}", f"the papers for the OEM{yet}"
     if roots:

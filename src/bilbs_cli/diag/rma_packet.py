@@ -76,20 +76,27 @@ def sure(case: Case, gaps: int) -> str:
         loud = [one for one in case.own if one.severity is not Severity.INFO]
         if not loud:
             return f"{NO_RMA} No finding speaks of it.{blind}"
-        worst = max(loud, key=lambda one: one.verdict.rank)
         close = max((one for one in loud if one.missing), key=lambda one: len(one.have), default=None)
-        needs = f" An RMA needs {_listed(close.missing)}." if close else ""
-        return f"{NO_RMA} Its findings say: {worst.verdict.words} ({worst.rule}).{needs}{blind}"
+        if close:
+            first = f" Do this first: {close.verdict.words}."
+            return f"Not an RMA candidate yet, {_proofs(close)}{first}{blind}"
+        worst = max(loud, key=lambda one: (not one.caused_by, one.verdict.rank))
+        return f"{NO_RMA} Its findings say: {worst.verdict.words} ({worst.rule}).{blind}"
     best = case.candidates[0]
-    total = len(best.have) + len(best.missing)
-    said = f"RMA candidate, {len(best.have)} of {total} proofs" if total else "RMA candidate"
-    parts = [f"there is {_listed(best.have)}"] if best.have else []
-    parts += [f"needs {_listed(best.missing)}"] if best.missing else []
     causes = [one for one in case.roots if one.key == best.caused_by]
     elsewhere = (
         f" Its root cause is elsewhere: {causes[0].rule} on {causes[0].label or causes[0].part}." if causes else ""
     )
-    return f"{said} ({best.rule}): {'; '.join(parts) or best.message}.{elsewhere}"
+    return f"RMA candidate{', ' if best.have or best.missing else ' '}{_proofs(best)}{elsewhere}"
+
+
+def _proofs(one: Finding) -> str:
+    """Return how many proofs there are, which, and what is needed."""
+    total = len(one.have) + len(one.missing)
+    parts = [f"there is {_listed(one.have)}"] if one.have else []
+    parts += [f"needs {_listed(one.missing)}"] if one.missing else []
+    counted = f"{len(one.have)} of {total} proofs " if total else ""
+    return f"{counted}({one.rule}): {'; '.join(parts) or one.message}."
 
 
 def _listed(texts: Sequence[str]) -> str:
