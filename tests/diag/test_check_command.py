@@ -12,7 +12,9 @@ import pytest
 
 from bilbs_cli.diag.rules.log_events import SAME
 from tests.conftest import Bilbs
-from tests.diag.test_collect_command import opened
+from tests.diag.test_collect_command import opened, private
+from tests.parts.bmc.box import PASSWORD, USER
+from tests.parts.bmc.sim import simulator
 
 OFF_BUS = "Nov 21 03:12:01 gpu01 kernel: [ 4242.100000] NVRM: Xid (PCI:0000:3b:00): 79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus.\n"
 CLEANUP = (
@@ -227,3 +229,29 @@ def test_a_rule_can_be_explained_offline_and_an_unknown_one_gets_the_nearest_nam
     missing = bilbs("diag", "explain", "xit.79")
     assert missing.status == 5
     assert "did you mean xid.79?" in missing.stderr
+
+
+SEEDED = {  # what tests/parts/bmc/box.py makes wrong, and nothing else
+    ("bmc.fan.stopped", "bmc:sensor:FAN2", "critical"),
+    ("bmc.sensor.critical", "bmc:sensor:GPU3 Temp", "critical"),
+    ("bmc.sensor.critical", "bmc:sensor:VBAT", "critical"),
+    ("bmc.psu", "bmc:sensor:PSU2 Status", "warning"),
+    ("bmc.sensor.warning", "bmc:sensor:FAN3", "warning"),
+    ("bmc.intrusion", "bmc:sensor:Intrusion", "info"),
+    ("bmc.sel.bus_fatal", "bmc:sel", "critical"),
+    ("bmc.sel.fan", "bmc:sel", "critical"),
+    ("bmc.sel.power_supply", "bmc:sel", "critical"),
+    ("bmc.sel.thermal", "bmc:sel", "critical"),
+    ("bmc.sel.memory_corrected", "bmc:sel", "info"),
+}
+
+
+def test_a_real_bmc_exchange_gives_exactly_the_faults_that_were_put_in(bilbs: Bilbs, tmp_path: Path) -> None:
+    with simulator(tmp_path) as bmc:
+        password = private(tmp_path / "password", PASSWORD)
+        to_bmc = ["--bmc-host", "127.0.0.1", "--bmc-port", str(bmc.port), "--bmc-user", USER]
+        ended = bilbs("diag", "check", *to_bmc, "--bmc-password-file", str(password), "--json")
+    assert ended.status == 11
+    found = [one for one in ended.json["data"]["findings"] if one["rule"].startswith("bmc.")]
+    assert {(one["rule"], one["part"], one["severity"]) for one in found} == SEEDED
+    assert len(found) == len(SEEDED)

@@ -62,6 +62,7 @@ TABLE = {
     (0x10, 0x6F, 4): ("full", "critical"),
     (0x04, 0x01, 2): ("fan", "critical"),
     (0x0C, 0x6F, 5): ("memory_correctable", "warning"),
+    (0x0C, 0x6F, 0): ("memory_corrected", "info"),
     (0x23, 0x6F, 1): ("watchdog", "warning"),
 }
 HARMLESS = [
