@@ -13,8 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import bilbs_cli
+
+# Input that is slow to make, and one slow example, say something about the machine's load and nothing about the code.
+settings.register_profile("bilbs", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("bilbs")
 
 # A shell starts its background jobs with SIGINT ignored, and children inherit that: tests that send it would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)

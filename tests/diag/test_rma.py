@@ -282,7 +282,8 @@ def test_the_tarball_holds_the_folder_and_its_bytes_depend_on_the_packet_alone(t
         members = archive.getmembers()
         assert {one.name for one in members if one.isfile()} == {f"{found.name}/{name}" for name in found.files}
         assert {(one.uid, one.uname, one.mtime) for one in members} == {(0, "", int(NOW.timestamp()))}
-        archive.extractall(tmp_path / "c", filter="data")
+    (tmp_path / "c").mkdir()
+    subprocess.run(["tar", "-xzf", str(first.tarball), "-C", str(tmp_path / "c")], check=True)
     assert (tmp_path / "c" / found.name / "case.txt").read_bytes() == found.files["case.txt"]
 
 
