@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bilbs_cli.diag import report
-from bilbs_cli.diag.findings import Gap, NotEvaluated, Severity
+from bilbs_cli.diag.findings import Gap, NotEvaluated, Severity, Verdict
 from bilbs_cli.diag.identity import GpuIdentity
 from bilbs_cli.diag.model import NotCollected, ReadError
 from bilbs_cli.diag.report import readings, strips
@@ -77,6 +77,16 @@ def test_first_page_tells_which_card_how_sure_what_is_missing_and_what_to_type()
     assert "still missing: the same after a power cycle still missing: the field diagnostic" in first
     assert "bilbs diag rma BUNDLE --part gpu:0000:3b:00.0" in first
     assert "Sev-2" in first
+
+
+def test_a_part_to_pull_is_named_once_by_what_makes_it_a_candidate() -> None:
+    off = dead_gpu_findings()[0]
+    other = replace(off, rule="gpu.inforom", verdict=Verdict.INSPECT, message="the InfoROM is corrupt")
+    for findings in ((off, other), (other, off)):
+        page = report.page(judge(dead_gpu_box(), *findings))
+        first = Read(page[: page.index("<h2>Findings")]).text
+        assert first.count("RMA candidate: ") == 1
+        assert "Suspect" not in first
 
 
 def test_every_finding_has_its_rule_its_line_and_what_to_do_next() -> None:

@@ -78,9 +78,12 @@ def verdict_words(one: Finding) -> str:
 
 
 def suspects(findings: Iterable[Finding]) -> list[Finding]:
-    """Return what may have to be pulled: RMA candidates first, then findings that could become one, in their order."""
+    """Return what may have to be pulled, one finding a part: RMA candidates first, then what could become one."""
     found = [one for one in findings if one.verdict is Verdict.RMA or one.missing]
-    return sorted(found, key=lambda one: one.verdict is not Verdict.RMA)
+    by_part: dict[str, Finding] = {}
+    for one in sorted(found, key=lambda one: one.verdict is not Verdict.RMA):
+        by_part.setdefault(one.part, one)
+    return list(by_part.values())
 
 
 def seen(one: Finding) -> str:
