@@ -94,6 +94,15 @@ def test_the_first_page_of_every_bundle_is_the_verdict(bilbs: Bilbs, tmp_path: P
     assert findings["findings"][0]["rule"] == "xid.79"
 
 
+def test_the_first_page_of_a_bundle_tells_what_to_type_of_that_bundle(
+    bilbs: Bilbs, tmp_path: Path, dead_box: Path
+) -> None:
+    ended = bilbs("diag", "collect", "--sysroot", str(dead_box), "--since", "all", "-o", str(tmp_path))
+    page = " ".join(opened(Path(ended.stdout.strip()))["SUMMARY.txt"].decode().replace("\\\n", "").split())
+    assert "bilbs diag rma BUNDLE --part gpu:0000:3b:00.0" in page
+    assert "not an RMA candidate yet, 1 of 4 proofs" in page
+
+
 def test_every_cited_line_is_where_the_finding_says(bilbs: Bilbs, tmp_path: Path, dead_box: Path) -> None:
     bilbs("diag", "collect", "--sysroot", str(dead_box), "--since", "all", "-o", str(tmp_path))
     (path,) = tmp_path.glob("*.tar.zst")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from bilbs_cli.diag import box_lines, checked_json
-from bilbs_cli.diag.checked import Checked
+from bilbs_cli.diag.checked import LIVE, THIS_BUNDLE, Checked
 from bilbs_cli.diag.findings import FACTS, Evidence, Finding, Gap, NotEvaluated, Severity, Verdict, moment
 
 REASONS = 3
@@ -133,7 +133,7 @@ def steps(checked: Checked) -> Iterator[tuple[str, str]]:
     if live and status != "healthy":
         yield "bilbs diag collect", "keep the evidence before a reset or reboot wipes it"
     if suspect := next(iter(suspects(roots)), None):
-        bundle = "BUNDLE" if live else shlex.quote(checked.source)
+        bundle = "BUNDLE" if checked.source in {LIVE, THIS_BUNDLE} else shlex.quote(checked.source)
         yet = "" if suspect.verdict is Verdict.RMA else ", once the proof is there"
         yield f"bilbs diag rma {bundle} --part {suspect.part}", f"the papers for the OEM{yet}"
     if roots:

@@ -9,6 +9,8 @@ from bilbs_cli.diag.findings import Facts, Judgement, Severity
 from bilbs_cli.diag.identity import GpuIdentity
 from bilbs_cli.diag.timeline import Moment
 
+LIVE, THIS_BUNDLE = "live", "this bundle"  # sources without a path: the box now, and the bundle that a page lies in
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:

@@ -12,7 +12,7 @@ from bilbs_cli.diag import checked_json, checking, report, summary
 from bilbs_cli.diag.bundle.manifest import Manifest
 from bilbs_cli.diag.bundle.seal import Front
 from bilbs_cli.diag.bundle.spool import Spool
-from bilbs_cli.diag.checked import Checked, Snapshot
+from bilbs_cli.diag.checked import THIS_BUNDLE, Checked, Snapshot
 from bilbs_cli.diag.findings import moment
 from bilbs_cli.diag.model import FACTS_VERSION, Status
 from bilbs_cli.diag.redaction import receipt
@@ -60,7 +60,7 @@ def pages(spool: Spool) -> Front:
 def _judged(header: Mapping[str, Any], facts: Mapping[str, Any], text: str) -> Checked:
     started = moment(header.get("started_at")) or datetime.fromtimestamp(0, UTC)
     return checking.judge(
-        Snapshot(_text(header, "host"), started, "this bundle", str(facts["tool"]), header, facts["facts"], text)
+        Snapshot(_text(header, "host"), started, THIS_BUNDLE, str(facts["tool"]), header, facts["facts"], text)
     )
 
 
