@@ -240,18 +240,21 @@ def test_a_rule_can_be_explained_offline_and_an_unknown_one_gets_the_nearest_nam
     assert "did you mean xid.79?" in missing.stderr
 
 
-SEEDED = {  # what tests/parts/bmc/box.py makes wrong, and nothing else
-    ("bmc.fan.stopped", "bmc:sensor:FAN2", "critical"),
-    ("bmc.sensor.critical", "bmc:sensor:GPU3 Temp", "critical"),
-    ("bmc.sensor.critical", "bmc:sensor:VBAT", "critical"),
-    ("bmc.psu", "bmc:sensor:PSU2 Status", "warning"),
-    ("bmc.sensor.warning", "bmc:sensor:FAN3", "warning"),
-    ("bmc.intrusion", "bmc:sensor:Intrusion", "info"),
-    ("bmc.sel.bus_fatal", "bmc:sel", "critical"),
-    ("bmc.sel.fan", "bmc:sel", "critical"),
-    ("bmc.sel.power_supply", "bmc:sel", "critical"),
-    ("bmc.sel.thermal", "bmc:sel", "critical"),
-    ("bmc.sel.memory_corrected", "bmc:sel", "info"),
+SEEDED = {  # what tests/parts/bmc/box.py makes wrong, and nothing else; causes are those of the same part
+    ("bmc.fan.stopped", "bmc:sensor:FAN2", "critical", ""),
+    ("bmc.sel.fan", "bmc:sensor:FAN2", "critical", "bmc.fan.stopped@bmc:sensor:FAN2"),
+    ("bmc.sensor.critical", "bmc:sensor:GPU3 Temp", "critical", ""),
+    ("bmc.sel.threshold", "bmc:sensor:GPU3 Temp", "critical", "bmc.sensor.critical@bmc:sensor:GPU3 Temp"),
+    ("bmc.sensor.critical", "bmc:sensor:VBAT", "critical", ""),
+    ("bmc.psu", "bmc:sensor:PSU2 Status", "warning", ""),
+    ("bmc.sel.power_supply", "bmc:sensor:PSU2 Status", "critical", "bmc.psu@bmc:sensor:PSU2 Status"),
+    ("bmc.sensor.warning", "bmc:sensor:FAN3", "warning", ""),
+    ("bmc.sel.bus_fatal", "bmc:sel", "critical", ""),
+    ("bmc.clock", "bmc:sel", "warning", ""),
+    ("bmc.sel.memory_correctable", "bmc:sel", "info", ""),
+    ("bmc.sel.oem", "bmc:sel", "info", ""),
+    ("bmc.fru", "bmc:fru:1", "info", ""),
+    ("bmc.intrusion", "bmc:sensor:Intrusion", "info", ""),
 }
 
 
@@ -262,5 +265,5 @@ def test_a_real_bmc_exchange_gives_exactly_the_faults_that_were_put_in(bilbs: Bi
         ended = bilbs("diag", "check", *to_bmc, "--bmc-password-file", str(password), "--json")
     assert ended.status == 11
     found = [one for one in ended.json["data"]["findings"] if one["rule"].startswith("bmc.")]
-    assert {(one["rule"], one["part"], one["severity"]) for one in found} == SEEDED
+    assert {(one["rule"], one["part"], one["severity"], one["caused_by"]) for one in found} == SEEDED
     assert len(found) == len(SEEDED)

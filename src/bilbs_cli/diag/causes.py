@@ -22,7 +22,10 @@ FOLLOWED_BY = {  # what else the loss of a GPU shows: rules that speak of the sa
     "gpu.outlier.width": ("gpu.pcie.width",),
     "gpu.sram.uncorrected": ("gpu.ecc.uncorrected",),
     "host.aer.logged": ("xid.79", "gpu.off_bus"),
-    "host.aer.counted": ("xid.79", "gpu.off_bus", "host.aer.logged"),
+    "host.aer.fatal": ("xid.79", "gpu.off_bus", "host.aer.logged"),
+    "bmc.sel.threshold": ("bmc.sensor.critical",),  # the event, and how the sensor reads now
+    "bmc.sel.fan": ("bmc.fan.stopped",),
+    "bmc.sel.power_supply": ("bmc.psu",),
     "gpu.row_remap.pending": ("xid.63", "xid.48", "xid.94", "xid.95"),
     "gpu.recovery_action": ("xid.79", "xid.95", "xid.48", "xid.119", "xid.120", "xid.154"),
 }

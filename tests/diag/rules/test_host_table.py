@@ -80,8 +80,8 @@ READINGS = [
     ({f"{DISK}/spare_percent": 10, f"{DISK}/spare_threshold_percent": 10}, set()),
     ({f"{DISK}/spare_percent": 9, f"{DISK}/spare_threshold_percent": 10}, {("host.nvme.spare", "critical")}),
     ({f"{DISK}/used_percent": 99}, set()),
-    ({f"{DISK}/used_percent": 100}, {("host.nvme.worn", "warning")}),
-    ({f"{DISK}/passed": True, f"{DISK}/media_errors": 1}, {("host.smart.media_errors", "warning")}),
+    ({f"{DISK}/used_percent": 100}, {("host.nvme.used", "warning")}),
+    ({f"{DISK}/passed": True, f"{DISK}/media_errors": 1}, {("host.nvme.media_errors", "warning")}),
     ({f"{DISK}/passed": True, f"{DISK}/media_errors": 0}, set()),
     (ROOM, set()),
     (ROOM | {f"{VAR}/available_bytes": 499_999_999}, {("host.fs.space", "warning")}),
@@ -101,8 +101,8 @@ def test_a_reading_means_what_the_health_document_says(
 
 LINES = [
     ("Out of memory: Killed process 4242 (python) total-vm:1kB, anon-rss:1kB", {("host.oom", "warning")}),
-    ("watchdog: BUG: soft lockup - CPU#3 stuck for 22s! [python:4242]", {("host.lockup", "warning")}),
-    ("EXT4-fs (sda1): Remounting filesystem read-only", {("host.fs.read_only", "critical")}),
+    ("watchdog: BUG: soft lockup - CPU#3 stuck for 22s! [python:4242]", {("host.soft_lockup", "warning")}),
+    ("EXT4-fs (sda1): Remounting filesystem read-only", {("host.fs.remounted", "critical")}),
     ("nvme nvme0: I/O 12 QID 3 timeout, aborting", {("host.nvme.logged", "warning")}),
     ("nvme nvme0: I/O 12 QID 3 timeout, reset controller", {("host.nvme.logged", "warning")}),
     (
@@ -132,7 +132,7 @@ UNREAD = [
 NEEDED = {
     "host.smart.failed": f"{DISK}/passed",
     "host.nvme.critical_warning": f"{DISK}/critical_warning",
-    "host.nvme.worn": f"{DISK}/used_percent",
+    "host.nvme.used": f"{DISK}/used_percent",
     "host.fs.space": f"{VAR}/used_percent",
     "bmc.clock": "bmc/sel/clock_offset_s",
     "bmc.sensor.critical": "bmc/sensors/32.0.1",

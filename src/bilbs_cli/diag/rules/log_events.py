@@ -10,11 +10,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from bilbs_cli.diag.findings import Box, Evidence, moment
+from bilbs_cli.diag.findings import Box, Evidence, Found, moment
 from bilbs_cli.diag.kernel_log.events import Event, Sighting
 from bilbs_cli.diag.kernel_log.members import family
 
+TEXT = 64  # characters of a detail
 PROOFS = 3  # lines that a finding cites of one event
 SAME = "the same again"  # of a folded event only its first line is kept as text
 Key = tuple[str, int | None, str]
@@ -81,6 +83,24 @@ class Gathered:
     def last_at(self) -> str | None:
         """Return the time of the last one."""
         return self.times[-1].isoformat() if self.times else None
+
+    def details(self, name: str) -> tuple[str, ...]:
+        """Return the different texts and numbers that the copies have for a detail, in their order."""
+        found = (event.detail.get(name) for _, event in self.told)
+        known = (one for one in found if isinstance(one, str | int) and not isinstance(one, bool) and one != "")
+        return tuple(dict.fromkeys(str(one)[:TEXT] for one in known))
+
+    def by(self, name: str) -> tuple[tuple[str, Gathered], ...]:
+        """Return it taken apart by a detail, with the detail's text (empty where an event has none)."""
+        rows = defaultdict[str, list[tuple[str, Event]]](list)
+        for member, event in self.told:
+            one = event.detail.get(name)
+            rows[one[:TEXT] if isinstance(one, str) else ""].append((member, event))
+        return tuple((text, Gathered(self.kind, self.code, self.pci, tuple(told))) for text, told in rows.items())
+
+    def found(self, words: str, **more: Any) -> Found:
+        """Return the finding of it: its lines as evidence, its count and times; `more` are other fields of `Found`."""
+        return Found(words, self.evidence(), count=self.count, first_at=self.first_at, last_at=self.last_at, **more)
 
     def evidence(self, most: int = PROOFS) -> tuple[Evidence, ...]:
         """Return the first lines and the last one."""
