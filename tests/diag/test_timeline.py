@@ -273,6 +273,16 @@ def test_the_first_cause_is_the_earliest_event_of_a_critical_root_whatever_its_s
         assert [each.rule for each in told if each.first_cause] == ["xid.79"]
 
 
+def test_a_record_whose_sensor_still_shows_it_is_where_that_fault_began() -> None:
+    one = Box({**sel(record(1, "02:00:00", "02:05:00")).facts, "kernel": dead_gpu_box().facts["kernel"]}, NOW)
+    logged = finding("bmc.sel.fan", Evidence("ipmi/sel.txt", "x", 4), caused_by="bmc.fan.stopped@host")
+    told = build(one, Judgement((*dead_gpu_findings(), logged)))
+    assert [each.rule for each in told if each.first_cause] == ["bmc.sel.fan"]
+    elsewhere = replace(logged, caused_by="bmc.psu@bmc:sensor:PSU2")
+    told = build(one, Judgement((*dead_gpu_findings(), elsewhere)))
+    assert [each.rule for each in told if each.first_cause] == ["xid.79"]
+
+
 def test_a_warning_is_the_first_cause_only_where_nothing_is_critical() -> None:
     one = box({}, kern=(event("oom", "01:00:00", line=7), event("oops", "02:00:00", line=8)))
     warned = finding("host.oom", Evidence(KERN, "x", 7), Severity.WARNING)

@@ -75,7 +75,14 @@ def unplaced(box: Box) -> int:
 
 
 def _is_root(finding: Finding | None, rank: int) -> bool:
-    return finding is not None and not finding.caused_by and finding.severity.rank == rank
+    """Say whether a root finding of that severity rests on it.
+
+    A record of the BMC's log below the sensor that still shows it is the same fault, with the time of its beginning.
+    """
+    if finding is None or finding.severity.rank != rank:
+        return False
+    same = finding.rule.startswith("bmc.sel.") and finding.caused_by.endswith(f"@{finding.part}")
+    return not finding.caused_by or same
 
 
 def _order(one: Moment) -> tuple[datetime, bool, bool, str, int, str]:
