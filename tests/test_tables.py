@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import doctest
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bilbs_cli.tables import cells, clip, plain_table
+from bilbs_cli import tables
+from bilbs_cli.escape import visible
+from bilbs_cli.tables import cells, clip, plain_table, wrapped
 
 
 def test_columns_line_up_also_with_wide_and_combining_characters() -> None:
@@ -37,3 +41,22 @@ def test_a_line_is_clipped_to_columns_and_not_to_characters() -> None:
 @given(st.text(), st.integers(0, 40))
 def test_a_clipped_line_always_fits(text: str, width: int) -> None:
     assert cells(clip(text, width)) <= width
+
+
+def test_the_samples_in_the_docstrings_are_true() -> None:
+    assert doctest.testmod(tables).attempted
+    assert not doctest.testmod(tables).failed
+
+
+@given(
+    st.text(max_size=200) | st.text("日本 a", max_size=200),
+    st.sampled_from(["", "  [x] ", "note    "]),
+    st.integers(40, 120),
+)
+def test_wrapped_lines_fit_begin_with_the_head_and_lose_nothing(text: str, head: str, width: int) -> None:
+    lines = wrapped(text, head, width)
+    assert max(map(cells, lines)) <= width
+    assert lines[0].startswith(head.rstrip())
+    assert all(not line[: len(head)].strip() for line in lines[1:])
+    kept = "".join(line[len(head) :] for line in lines).replace(" ", "")
+    assert kept == "".join(visible(" ".join(text.split())).split(" "))

@@ -1,8 +1,10 @@
-"""Plain-text tables and clipped lines: columns counted as a terminal counts them."""
+"""Plain-text tables, clipped and wrapped lines: columns counted as a terminal counts them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+
+from bilbs_cli.escape import visible
 
 GAP = "  "
 NARROWEST = 20  # a last column is wrapped to this or more; below, lines may be longer than the screen
@@ -37,6 +39,22 @@ def _head(text: str, width: int) -> str:
         if taken > width:
             return text[:position]
     return text
+
+
+def wrapped(text: str, head: str, width: int) -> list[str]:
+    """Return hostile text made visible, behind `head`, in lines of at most `width` columns; those after the first are indented.
+
+    >>> wrapped("one two three", "say  ", 12)
+    ['say  one two', '     three']
+    """
+    import textwrap
+
+    text = visible(" ".join(text.split()))
+    room = width - len(head)
+    lines = textwrap.wrap(text, room, break_on_hyphens=False) or [""]
+    if any(cells(line) > room for line in lines):  # characters of two columns
+        lines = textwrap.wrap(text, room // 2, break_on_hyphens=False)
+    return [((head if not number else " " * len(head)) + line).rstrip() for number, line in enumerate(lines)]
 
 
 def plain_table(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -11,7 +10,7 @@ from bilbs_cli.diag import check_words, suggest
 from bilbs_cli.diag.checked import Checked
 from bilbs_cli.diag.findings import Finding, Severity, Verdict
 from bilbs_cli.escape import visible
-from bilbs_cli.tables import cells
+from bilbs_cli.tables import cells, wrapped
 
 WIDTH = 80
 MOST = 20  # findings told in full
@@ -137,14 +136,3 @@ def _typed(command: str, width: int) -> Iterator[str]:
 
 def _field(label: str, text: str, width: int) -> Iterator[str]:
     yield from wrapped(text, f"   {label:<{LABEL}}", width)
-
-
-def wrapped(text: str, head: str, width: int) -> Iterator[str]:
-    """Yield text behind `head`, in lines of at most `width` columns, those after the first indented."""
-    text = visible(" ".join(text.split()))
-    room = width - len(head)
-    lines = textwrap.wrap(text, room, break_on_hyphens=False) or [""]
-    if any(cells(line) > room for line in lines):  # characters of two columns
-        lines = textwrap.wrap(text, room // 2, break_on_hyphens=False)
-    for number, line in enumerate(lines):
-        yield ((head if number == 0 else " " * len(head)) + line).rstrip()

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
 
 from bilbs_cli import terminal
 from bilbs_cli.diag.diff import Change, Diff, Group, Kind, Side, as_json
 from bilbs_cli.diag.diff_change import words
 from bilbs_cli.diag.findings import moment
-from bilbs_cli.escape import visible
 from bilbs_cli.quantities import show_duration
-from bilbs_cli.tables import cells
+from bilbs_cli.tables import wrapped
 
 KIND = "diag.diff"
 WIDEST = 100  # longer lines are hard to read
@@ -71,16 +69,16 @@ def page(diff: Diff, width: int = 80) -> list[str]:
 
 def _head(diff: Diff, width: int) -> Iterator[str]:
     if diff.another:
-        yield from _wrapped(f"TWO DIFFERENT BOXES: {diff.another}", "", width)
+        yield from wrapped(f"TWO DIFFERENT BOXES: {diff.another}", "", width)
     count = len(diff.changes) + sum((diff.left_out or {}).values())
     unknown = sum(one.group is Group.UNKNOWN for one in diff.changes)
     gaps = f", {unknown} of them not comparable" if unknown else ""
     said = f"{count} difference{'s' * (count != 1)}" if count else "NO DIFFERENCE in what could be compared"
-    yield from _wrapped(f"{said}{_over(diff.between_s)}{gaps}", "", width)
-    yield from _wrapped(_side(diff.before), "before  ", width)
-    yield from _wrapped(_side(diff.after), "after   ", width)
+    yield from wrapped(f"{said}{_over(diff.between_s)}{gaps}", "", width)
+    yield from wrapped(_side(diff.before), "before  ", width)
+    yield from wrapped(_side(diff.after), "after   ", width)
     for note in diff.notes:
-        yield from _wrapped(note, "note    ", width)
+        yield from wrapped(note, "note    ", width)
 
 
 def _over(seconds: float) -> str:
@@ -102,7 +100,7 @@ def _group(diff: Diff, group: Group, width: int) -> list[str]:
     if not mine:
         return []
     hidden = len(mine[SHOWN:]) + (diff.left_out or {}).get(group.value, 0)
-    lines = list(_wrapped(f"{TITLES[group]} ({len(mine[:SHOWN]) + hidden})", "", width))
+    lines = list(wrapped(f"{TITLES[group]} ({len(mine[:SHOWN]) + hidden})", "", width))
     for one in mine[:SHOWN]:
         lines += _change(one, width)
     if hidden:
@@ -111,13 +109,13 @@ def _group(diff: Diff, group: Group, width: int) -> list[str]:
 
 
 def _change(one: Change, width: int) -> Iterator[str]:
-    yield from _wrapped(one.what, f" {MARKS[one.kind]} ", width)
-    yield from _wrapped(_sides(one), "     ", width)
+    yield from wrapped(one.what, f" {MARKS[one.kind]} ", width)
+    yield from wrapped(_sides(one), "     ", width)
     if one.note:
-        yield from _wrapped(one.note, "     ", width)
+        yield from wrapped(one.note, "     ", width)
     paths = one.path if one.path == one.path_before else f"{one.path} (before: {one.path_before})"
     if paths not in one.what:
-        yield from _wrapped(f"at {paths}", "     ", width)
+        yield from wrapped(f"at {paths}", "     ", width)
 
 
 def _sides(one: Change) -> str:
@@ -130,19 +128,9 @@ def _sides(one: Change) -> str:
 def _end(diff: Diff, width: int) -> Iterator[str]:
     used = [mark for kind, mark in MARKS.items() if any(one.kind is kind for one in diff.changes)]
     if used:
-        yield from _wrapped("; ".join(f"{mark} {LEGEND[mark]}" for mark in used), "", width)
+        yield from wrapped("; ".join(f"{mark} {LEGEND[mark]}" for mark in used), "", width)
     said = f"{diff.compared} readings compared; {diff.neither} are readable in neither and were not compared."
-    yield from _wrapped(said, "", width)
-    yield from _wrapped(
+    yield from wrapped(said, "", width)
+    yield from wrapped(
         "Left out: temperatures, load, clocks, traffic and free memory, unless a threshold was crossed.", "", width
     )
-
-
-def _wrapped(text: str, head: str, width: int) -> Sequence[str]:
-    """Return text behind `head` in lines of at most `width` columns, those after the first indented."""
-    text = visible(" ".join(text.split()))
-    room = width - len(head)
-    lines = textwrap.wrap(text, room, break_on_hyphens=False) or [""]
-    if any(cells(line) > room for line in lines):  # characters of two columns
-        lines = textwrap.wrap(text, room // 2, break_on_hyphens=False)
-    return [((head if not number else " " * len(head)) + line).rstrip() for number, line in enumerate(lines)]

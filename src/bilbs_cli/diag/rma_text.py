@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from bilbs_cli.diag.checked import Checked
 from bilbs_cli.diag.rma import Packet, Source, Written
 from bilbs_cli.errors import BilbsError
 from bilbs_cli.escape import visible
-from bilbs_cli.tables import cells
+from bilbs_cli.tables import wrapped
 
 KIND = "diag.rma"
 WIDEST = 100
@@ -88,16 +87,16 @@ def as_json(packet: Packet, written: Written | None = None) -> dict[str, Any]:
 def page(packet: Packet, written: Written | None = None, width: int = 80) -> list[str]:
     """Return the page as lines of plain text; none is wider than `width`, save for paths and hashes."""
     width = max(width, 40)
-    lines = [*_wrapped(packet.sure, "", width), *_wrapped(packet.part.title, "part    ", width)]
-    lines += _wrapped(f"{packet.oem.title} ({packet.oem_from})", "maker   ", width)
+    lines = [*wrapped(packet.sure, "", width), *wrapped(packet.part.title, "part    ", width)]
+    lines += wrapped(f"{packet.oem.title} ({packet.oem_from})", "maker   ", width)
     have = len(packet.items) - len(packet.missing)
     lines += ["", f"{packet.oem.title} wants {len(packet.items)} things, {have} are here"]
     for one in packet.items:
-        lines += _wrapped(one.what, "  [x] " if one.have else "  [ ] ", width)
+        lines += wrapped(one.what, "  [x] " if one.have else "  [ ] ", width)
     if packet.disguised:
         lines += [
             "",
-            *_wrapped("Names and serial numbers are stand-ins: bilbs diag reveal case.txt on that box.", "", width),
+            *wrapped("Names and serial numbers are stand-ins: bilbs diag reveal case.txt on that box.", "", width),
         ]
     return [*lines, *(_where(written) if written else ())]
 
@@ -114,12 +113,3 @@ def _where(written: Written) -> Iterator[str]:
     yield "      how to get what is missing"
     yield f"  {visible(str(written.folder / 'case.txt'))}"
     yield "      the text to paste into the case"
-
-
-def _wrapped(text: str, head: str, width: int) -> list[str]:
-    text = visible(" ".join(text.split()))
-    room = width - len(head)
-    lines = textwrap.wrap(text, room, break_on_hyphens=False) or [""]
-    if any(cells(line) > room for line in lines):  # characters of two columns
-        lines = textwrap.wrap(text, room // 2, break_on_hyphens=False)
-    return [((head if not number else " " * len(head)) + line).rstrip() for number, line in enumerate(lines)]

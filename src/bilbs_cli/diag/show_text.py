@@ -10,6 +10,7 @@ from bilbs_cli.diag import box_lines, check_lines, checked_json, report
 from bilbs_cli.diag.checked import Checked
 from bilbs_cli.diag.timeline import Moment
 from bilbs_cli.errors import OutputUnwritable
+from bilbs_cli.tables import wrapped
 
 WIDEST = 100  # longer lines are hard to read
 MOMENTS = 40  # of the timeline; the first cause and the newest are kept
@@ -59,4 +60,4 @@ def _timeline(moments: tuple[Moment, ...], width: int) -> Iterator[str]:
         mark = "*" if one.first_cause else "~" if one.guessed else " "
         head = f"{mark} {one.at:%Y-%m-%d %H:%M:%S} {one.source:<7} "
         times = f" (x {one.count})" if one.count > 1 else ""
-        yield from check_lines.wrapped(f"{one.text}{times}", head, width)
+        yield from wrapped(f"{one.text}{times}", head, width)
