@@ -67,7 +67,10 @@ def test_every_setting_can_be_set_in_a_file_and_by_its_variable(tmp_path: Path) 
         "api.ca_bundle": "/ca",
         "api.proxy": "http://proxy:3128",
         "support.provider": "aethel",
+        "support.tier": "pro",
         "support.timezone": "Europe/Paris",
+        "support.country": "US-NY",
+        "support.holidays": "2026-12-24,2026-12-31",
     }
     wanted: dict[str, Any] = values | {
         "diag.deadline_s": 120.0,
@@ -78,6 +81,7 @@ def test_every_setting_can_be_set_in_a_file_and_by_its_variable(tmp_path: Path) 
         "bmc.port": 624,
         "bmc.cipher_suite": 17,
         "redaction.pseudonymize": True,
+        "support.holidays": ("2026-12-24", "2026-12-31"),
     }
     assert set(values) == set(BY_NAME) - {"redaction.rules"}
     for name, text in values.items():
@@ -146,6 +150,9 @@ def test_redaction_rules_are_tables_and_only_their_names_are_shown(tmp_path: Pat
         ("redaction.rules = [{id = 'x', pattern = 3}]", "tables"),
         ("support.timezone = 'Mars/Olympus'", "time zone"),
         ("support.timezone = '../../etc/passwd'", "time zone"),
+        ("support.country = 'france'", "a country such as US"),
+        ("support.holidays = ['Christmas']", "dates such as 2026-12-24"),
+        ("support.holidays = [2026-12-24, 3]", "a line of text"),
     ],
 )
 def test_a_wrong_value_names_its_place_and_what_is_expected(tmp_path: Path, line: str, expected: str) -> None:

@@ -1,9 +1,11 @@
-"""The entry of both console scripts: standard streams that exist, then `main.run`."""
+"""The entry of both programs: `support pager` at once, else standard streams that exist, then `main.run`."""
 
 from __future__ import annotations
 
 import os
 import sys
+
+PAGER = ["support", "pager"]
 
 
 def main() -> int:
@@ -18,6 +20,11 @@ def diag() -> int:
 
 
 def _start(arguments: list[str]) -> int:
+    if arguments[:2] == PAGER:
+        from bilbs_cli.support import pager
+
+        if pager.understands(arguments[2:]):
+            return pager.run(arguments[2:])
     _fill_standard_streams()
     try:
         from bilbs_cli.main import run
@@ -27,7 +34,17 @@ def _start(arguments: list[str]) -> int:
         return 130
     except ImportError as error:
         sys.stderr.write(f"bilbs: this installation is damaged: {error!s} [damaged]\n  next: install bilbs-cli again\n")
+        return _pager_at_least(arguments)
+
+
+def _pager_at_least(arguments: list[str]) -> int:
+    """Answer `support pager` with flags that only the ordinary parser knows, when that parser cannot be loaded."""
+    if arguments[:2] != PAGER:
+        sys.stderr.write("  pager: bilbs support pager\n")
         return 1
+    from bilbs_cli.support import pager
+
+    return pager.run([])
 
 
 def _fill_standard_streams() -> None:

@@ -5,37 +5,22 @@ from __future__ import annotations
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
-from importlib import import_module
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import typer.core
 import typer.main
 from typer._click.exceptions import ClickException, NoArgsIsHelpError, NoSuchOption, UsageError  # no public names yet
 
 from bilbs_cli import __version__, terminal
 from bilbs_cli.errors import BilbsError, Exit, Interrupted, UsageProblem
+from bilbs_cli.lazy_groups import Group, add_groups
 
-# Every group: its name, the module whose `app` holds its commands, its line in `bilbs --help`. A group is imported when
-# it is used, so a start costs only what the command needs.
-GROUPS = (
+GROUPS: tuple[Group, ...] = (
     ("diag", "bilbs_cli.diag.commands", "Collect, verify, redact: the health of this box in one bundle."),
+    ("support", "bilbs_cli.support.commands", "Reach support: pager, card, channels, severity, due times."),
     ("config", "bilbs_cli.config_commands", "Every setting, and the place it came from."),
 )
-
-
-class LazyGroup(typer.core.TyperGroup):
-    """A group that stands for the one in its module until it is used."""
-
-    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """Import the real group and let it parse the rest of the command line."""
-        module = next(module for name, module, _ in GROUPS if name == self.name)
-        real = import_module(module).app
-        real.rich_markup_mode = None
-        group = typer.main.get_group(real)
-        group.name = self.name
-        return group.make_context(info_name, args, parent, **extra)
 
 
 app = typer.Typer(
@@ -48,8 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich help costs 120 ms
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _name, _, _help in GROUPS:
-    app.add_typer(typer.Typer(), name=_name, help=_help, cls=LazyGroup)
+add_groups(app, GROUPS)
 
 
 def _version(asked: bool) -> None:

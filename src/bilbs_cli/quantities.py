@@ -91,3 +91,16 @@ def show_duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def show_span(seconds: float) -> str:
+    """Return a span of working or waiting time for people, to the minute; seconds only below one.
+
+    >>> show_span(42), show_span(900), show_span(12_000), show_span(200_000)
+    ('42 s', '15 min', '3 h 20 min', '2 d 7 h 33 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = int(seconds // 60)
+    parts = ((minutes // 1440, "d"), (minutes // 60 % 24, "h"), (minutes % 60, "min"))
+    return " ".join(f"{count} {unit}" for count, unit in parts if count)

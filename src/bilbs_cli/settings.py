@@ -61,6 +61,26 @@ def _zone(raw: Any) -> str:
     return name
 
 
+def _country(raw: Any) -> str:
+    name = _text(raw)
+    if name.lower() != "none" and not re.fullmatch(r"[A-Z]{2}(-[A-Z0-9]{1,3})?", name):
+        raise ValueError("expected a country such as US, FR or US-NY, or none")
+    return name
+
+
+def _dates(raw: Any) -> tuple[str, ...]:
+    from datetime import date
+
+    raw = [str(item) if type(item) is date else item for item in raw] if isinstance(raw, list) else raw
+    found = _texts(raw)
+    for text in found:
+        try:
+            date.fromisoformat(text)
+        except ValueError:
+            raise ValueError(f"{text} is no date; expected dates such as 2026-12-24") from None
+    return found
+
+
 def _flag(raw: Any) -> bool:
     known = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
     answer = raw if isinstance(raw, bool) else known.get(str(raw).strip().lower())
@@ -135,8 +155,10 @@ PATH = Kind("path", _path)
 HOST = Kind("host", _host)
 URL = Kind("URL", _url)
 ZONE = Kind("time zone", _zone)
+COUNTRY = Kind("country", _country)
 FLAG = Kind("true or false", _flag, lambda value: "true" if value else "false", _flag)
 LIST = Kind("list", _texts, _join, lambda text: list(_texts(text)))
+DATES = Kind("dates", _dates, _join, lambda text: list(_dates(text)))
 SIZE = Kind("size", _size, as_toml=_plain)
 DURATION = Kind("duration", _duration, lambda value: f"{value:g} s", _plain)
 RULES = Kind("tables id, pattern", _rules, lambda rules: _join(name for name, _ in rules))  # a pattern may be a secret
@@ -187,7 +209,10 @@ SETTINGS = (
     Setting("api.ca_bundle", PATH, None, "PEM file of certificate authorities to trust instead of the built-in ones"),
     Setting("api.proxy", URL, None, "HTTP proxy to the support API"),
     Setting("support.provider", TEXT, "bilbs", "support plan whose targets are computed"),
-    Setting("support.timezone", ZONE, None, "time zone of business hours; without it the account's"),
+    Setting("support.tier", TEXT, None, "its tier, for example pro"),
+    Setting("support.timezone", ZONE, None, "time zone of business hours; without it the card's, then this machine's"),
+    Setting("support.country", COUNTRY, None, "whose public holidays: US, US-NY, none; without it the zone's country"),
+    Setting("support.holidays", DATES, (), "further dates without business hours"),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 

@@ -6,8 +6,8 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Annotated, Any, BinaryIO, TextIO
 
 import typer
@@ -120,13 +120,28 @@ def fail(error: BilbsError) -> None:
             _write(sys.stdout, envelope("error", None, _Run.warnings, [error]) + "\n")
 
 
+def raw(data: bytes) -> None:
+    """Print the bytes of a whole file of ours (a calendar) on stdout as they are. Raises as `out` does."""
+    if sys.stdout is not None:
+        with _guarded(sys.stdout):
+            sys.stdout.flush()
+            sys.stdout.buffer.write(data)
+            sys.stdout.flush()
+
+
 def _write(stream: TextIO | None, text: str) -> None:
     if stream is None:  # closed before we started
         return
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    try:
+    with _guarded(stream):
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
         stream.flush()
+
+
+@contextmanager
+def _guarded(stream: TextIO) -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError:
         _silence(stream)
     except OSError as error:

@@ -1,0 +1,33 @@
+"""Groups of commands that are imported when they are used: a start costs only what the command needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import import_module
+from typing import Any, ClassVar
+
+import typer
+import typer.core
+import typer.main
+
+Group = tuple[str, str, str]  # its name, the module whose `app` holds its commands, its line in the help
+
+
+class LazyGroup(typer.core.TyperGroup):
+    """A group that stands for the one in its module until it is used."""
+
+    module: ClassVar[str]
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Import the real group and let it parse the rest of the command line."""
+        real = import_module(self.module).app
+        real.rich_markup_mode = None
+        group = typer.main.get_group(real)
+        group.name = self.name
+        return group.make_context(info_name, args, parent, **extra)
+
+
+def add_groups(app: typer.Typer, groups: Iterable[Group]) -> None:
+    """Add groups to `app` by name, without importing them."""
+    for name, module, line in groups:
+        app.add_typer(typer.Typer(), name=name, help=line, cls=type("Lazy", (LazyGroup,), {"module": module}))
