@@ -15,7 +15,7 @@ ROOT = Path(bilbs_cli.__file__).parent
 
 # Low to high; a module imports its own rank or lower. The first pattern that fits a module's name decides.
 RANKS = (
-    (0, r"__init__|lazy_groups|errors|paths|files|process|fork|log|escape|quantities|toml_text|tables|settings"),
+    (0, r"__init__|lazy_groups|folders|errors|paths|files|process|fork|log|escape|quantities|toml_text|tables|settings"),
     (5, r"__main__|main"),
     (
         4,

@@ -1,52 +1,54 @@
 """Settings with the place each came from: flag > `BILBS_*` > user file > `/etc/bilbs/config.toml` > default."""
 
-from __future__ import annotations
-
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple  # no __future__ annotations: each text would be compiled anew at every start
 
 from bilbs_cli import files, paths
 from bilbs_cli.errors import ConfigProblem, NotFound
 from bilbs_cli.settings import BY_NAME, ENVIRONMENT, SETTINGS, Setting
-from bilbs_cli.toml_text import line_of
 
 LIMIT = 1 << 20
 _SECRET_WORDS = ("password", "passwd", "secret", "token", "api_key", "apikey", "passphrase")
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(NamedTuple):
     """One settings file that was read."""
 
     path: Path
-    text: str = field(repr=False)
-    tables: Mapping[str, Any] = field(repr=False)
+    text: str
+    tables: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        """Return it without its text, which may hold what should not stand in a traceback."""
+        return f"Layer({str(self.path)!r})"
 
     def origin(self, *key: str) -> str:
         """Return `file:line` of a key or table, or the file where no line can be told."""
+        from bilbs_cli.toml_text import line_of
+
         line = line_of(self.text, key)
         return f"{self.path}:{line}" if line else str(self.path)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A setting's value and where it stands: `flag --profile`, `env BILBS_DIAG_PROFILE`, `FILE:LINE`, `default`."""
 
     value: Any
     origin: str
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(NamedTuple):
     """All layers, highest first. A bad value costs only the command that asks for it."""
 
     layers: tuple[Layer, ...]
-    env: Mapping[str, str] = field(repr=False)
+    env: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        """Return it without the environment, which may hold secrets."""
+        return f"Config({self.layers!r})"
 
     def value(self, name: str, flag: Any = None) -> Any:
         """Return the setting `name`, or `flag` when it was given (is not None). Raises `ConfigProblem`."""
@@ -120,6 +122,8 @@ def read(path: Path, *, must_exist: bool = False) -> Layer | None:
 
 
 def _toml(path: Path, data: bytes) -> tuple[str, dict[str, Any]]:
+    import tomllib  # 4 ms: most boxes have no settings file
+
     try:
         text = data.decode("utf-8-sig")  # an editor of another system puts a mark in front
         return text, tomllib.loads(text)

@@ -6,7 +6,6 @@ import errno
 import fcntl
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -38,6 +37,8 @@ def write_private(path: Path, data: bytes, *, mode: int = 0o600) -> None:
 
     `mode` is for what others may read (settings of the machine). Raises `OutputUnwritable`; the old content stays then.
     """
+    import tempfile  # with `random` and `shutil`: only a command that writes pays for it
+
     temporary = ""
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)

@@ -1,4 +1,4 @@
-"""Groups of commands that are imported when they are used: a start costs only what the command needs."""
+"""Commands and groups that are imported when they are used: a start costs only what the command needs."""
 
 from __future__ import annotations
 
@@ -10,24 +10,26 @@ import typer
 import typer.core
 import typer.main
 
-Group = tuple[str, str, str]  # its name, the module whose `app` holds its commands, its line in the help
+Group = tuple[
+    str, str, str
+]  # its name, the module whose `app` holds it (one command, or several), its line in the help
 
 
 class LazyGroup(typer.core.TyperGroup):
-    """A group that stands for the one in its module until it is used."""
+    """A name that stands for the command or the group in its module until it is used."""
 
     module: ClassVar[str]
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """Import the real group and let it parse the rest of the command line."""
-        real = import_module(self.module).app
-        real.rich_markup_mode = None
-        group = typer.main.get_group(real)
-        group.name = self.name
-        return group.make_context(info_name, args, parent, **extra)
+        """Import the real one and let it parse the rest of the command line."""
+        app = import_module(self.module).app
+        app.rich_markup_mode = None
+        real = typer.main.get_command(app)
+        real.name = self.name
+        return real.make_context(info_name, args, parent, **extra)
 
 
 def add_groups(app: typer.Typer, groups: Iterable[Group]) -> None:
-    """Add groups to `app` by name, without importing them."""
+    """Add commands and groups to `app` by name, without importing them."""
     for name, module, line in groups:
         app.add_typer(typer.Typer(), name=name, help=line, cls=type("Lazy", (LazyGroup,), {"module": module}))

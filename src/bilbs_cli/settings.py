@@ -1,18 +1,14 @@
 """Every setting: its name, type, default, variable and what it is for, in one tuple; and how each type is read."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple  # no __future__ annotations: each text would be compiled anew at every start
 
 from bilbs_cli.quantities import parse_duration, parse_size
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """A type of setting. `parse` takes what TOML or a person wrote and raises `ValueError` saying what is expected."""
 
     name: str
@@ -164,8 +160,7 @@ DURATION = Kind("duration", _duration, lambda value: f"{value:g} s", _plain)
 RULES = Kind("tables id, pattern", _rules, lambda rules: _join(name for name, _ in rules))  # a pattern may be a secret
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """One setting. `default` None means that there is none."""
 
     name: str

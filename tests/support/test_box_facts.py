@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def test_a_check_that_hangs_ends_at_its_deadline(tmp_path: Path, monkeypatch: py
     program = tmp_path / "python"
     program.write_text("#!/bin/sh\nsleep 60\n")
     program.chmod(0o755)
-    monkeypatch.setattr(box_facts.sys, "executable", str(program))
+    monkeypatch.setattr(sys, "executable", str(program))
     monkeypatch.setattr(box_facts, "DEADLINE_S", 0.5)
     began = time.monotonic()
     with pytest.raises(BilbsError, match="gave no answer within"):

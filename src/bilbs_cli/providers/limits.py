@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from itertools import pairwise
 
 from bilbs_cli.providers.model import Limit
 
-_TIME = re.compile(r"(\d{1,5}) ?(min|h|weeks?)")
-_DAYS = re.compile(r"(\d{1,3}) business days?")
-_PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,4})?) ?%")
-_SECONDS = {"min": 60, "h": 3600, "week": 7 * 24 * 3600}
+_SECONDS = {"min": 60, "h": 3600, "week": 7 * 24 * 3600, "weeks": 7 * 24 * 3600}
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_HOURS = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun)(?:-(Mon|Tue|Wed|Thu|Fri|Sat|Sun))? (.+)")
-_WINDOW = re.compile(r"([01]\d|2[0-4]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
 
 Windows = tuple[tuple[tuple[int, int], ...], ...]
 
@@ -26,12 +20,13 @@ def parse_limit(text: str) -> Limit:
     >>> parse_limit("event: next monthly review").event, parse_limit("99.5 %").percent
     ('next monthly review', 99.5)
     """
-    if (found := _TIME.fullmatch(text)) and int(found[1]):
-        return Limit(text, "time", seconds=int(found[1]) * _SECONDS[found[2].removesuffix("s")])
-    if (found := _DAYS.fullmatch(text)) and int(found[1]):
-        return Limit(text, "business_days", days=int(found[1]))
-    if (found := _PERCENT.fullmatch(text)) and float(found[1]) <= 100:
-        return Limit(text, "percent", percent=float(found[1]))
+    number, unit = _number_and_unit(text)
+    if unit in _SECONDS and number.isdigit() and 0 < int(number) < 100_000:
+        return Limit(text, "time", seconds=int(number) * _SECONDS[unit])
+    if unit in {"business day", "business days"} and number.isdigit() and 0 < int(number) < 1000:
+        return Limit(text, "business_days", days=int(number))
+    if unit == "%" and number and 0 < float(number) <= 100:
+        return Limit(text, "percent", percent=float(number))
     if text in {"same business day", "best effort"}:
         return Limit(text, text.replace(" ", "_"))
     event = text.removeprefix("event:").strip()
@@ -41,6 +36,17 @@ def parse_limit(text: str) -> Limit:
         f"{text!r} is no limit; write 15min, 4h, 1 week, 2 business days, same business day, best effort, 99.5 %, "
         "or event: WHAT"
     )
+
+
+def _number_and_unit(text: str) -> tuple[str, str]:
+    """Return the digits (with at most one dot) that a limit begins with, and the rest.
+
+    By hand: compiling regular expressions would cost more than reading the whole file.
+    """
+    end = next((at for at, char in enumerate(text) if char not in "0123456789."), len(text))
+    number = text[:end]
+    good = number[:1].isdigit() and number[-1:].isdigit() and number.count(".") <= 1
+    return (number, text[end:].removeprefix(" ")) if good else ("", text)
 
 
 def parse_hours(lines: list[str]) -> Windows:
@@ -55,26 +61,35 @@ def parse_hours(lines: list[str]) -> Windows:
         return (((0, 1440),),) * 7
     days: list[list[tuple[int, int]]] = [[] for _ in DAYS]
     for line in lines:
-        found = _HOURS.fullmatch(line)
-        if not found:
+        names, _, windows = line.partition(" ")
+        begin, dash, end = names.partition("-")
+        if begin not in DAYS or (dash and end not in DAYS) or not windows:
             raise ValueError(
                 f"{line!r} are no hours; write 24x7, or Mon-Fri 09:00-17:00 (close after open, at most 24:00)"
             )
-        first = DAYS.index(found[1])
-        last = DAYS.index(found[2]) if found[2] else first
+        first = DAYS.index(begin)
+        last = DAYS.index(end) if dash else first
         if last < first:
             raise ValueError(f"{line!r} goes round the end of the week; write two lines")
         for day in days[first : last + 1]:
-            day += [_window(part.strip(), line) for part in found[3].split(",")]
+            day += [_window(part.strip(), line) for part in windows.split(",")]
     return tuple(_sorted(name, day) for name, day in zip(DAYS, days, strict=True))
 
 
 def _window(text: str, line: str) -> tuple[int, int]:
-    found = _WINDOW.fullmatch(text)
-    opens, closes = (int(found[1]) * 60 + int(found[2]), int(found[3]) * 60 + int(found[4])) if found else (0, 0)
-    if not opens < closes <= 1440:
+    opens, closes = map(_minute, text.split("-")) if text.count("-") == 1 else (0, 0)
+    if not 0 <= opens < closes <= 1440:
         raise ValueError(f"{line!r}: {text!r} is no window; write 09:00-17:00, close after open, at most 24:00")
     return opens, closes
+
+
+def _minute(text: str) -> int:
+    """Return minutes after midnight of `09:00`, -1 for anything else."""
+    hour, minute = text[:2], text[3:]
+    good = (
+        len(text) == 5 and text[2] == ":" and (hour + minute).isascii() and (hour + minute).isdigit() and minute < "60"
+    )
+    return int(hour) * 60 + int(minute) if good else -1
 
 
 def _sorted(name: str, windows: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:

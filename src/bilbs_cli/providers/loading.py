@@ -1,12 +1,10 @@
 """Find and read provider files: the user's over the machine's over the built-in ones; a broken one costs only itself."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import NamedTuple  # no __future__ annotations: each text would be compiled anew at every start
 
 from bilbs_cli import files, paths
 from bilbs_cli.errors import ConfigProblem, NotFound
@@ -18,8 +16,7 @@ BUILT_IN = Path(__file__).parent
 LIMIT = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A provider file by its name (`acme` for `acme.toml`), not yet read. `hides` are the files of lower places with that name."""
 
     id: str

@@ -1,11 +1,9 @@
 """A support plan as data: severities, calendars, tiers, targets, channels; what one provider file says."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
+from typing import NamedTuple  # no __future__ annotations: each text would be compiled anew at every start
 
 METRICS = {
     "first_response": "first response by a person",
@@ -25,8 +23,7 @@ KINDS = ("software", "hardware", "question", "feature")
 ROLES = ("target", "outer")
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(NamedTuple):
     """How long something may take. `text` is how the file writes it.
 
     `kind`: `time` (`seconds` on the target's calendar), `business_days` (`days` of it), `same_business_day`, `event`
@@ -41,8 +38,7 @@ class Limit:
     event: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Calendar:
+class Calendar(NamedTuple):
     """When time counts. `windows` holds for Monday to Sunday the pairs (open, close) in minutes after local midnight.
 
     `zone` is an IANA name, empty for the account's. `holidays` is a country (`US`, `US-NY`), `account` for that of the
@@ -67,8 +63,7 @@ class Calendar:
         return not self.closed and self.holidays == "none" and set(self.windows) == {((0, 1440),)}
 
 
-@dataclass(frozen=True, slots=True)
-class Severity:
+class Severity(NamedTuple):
     """One level; the first of a provider is the most severe. `ask` is a question whose yes means this level."""
 
     id: str
@@ -82,8 +77,7 @@ class Severity:
     assumed: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """One promise. Empty tuples in `severities`, `tiers`, `kinds`, `channels` mean any."""
 
     metric: str
@@ -106,8 +100,7 @@ class Target:
         return all(not named or one in named for named, one in asked)
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
+class Price(NamedTuple):
     """`amount` in `currency` per `per` (`month`, `year`, `hour`, `once`); `starts_at` where it is the lowest of a range."""
 
     amount: float
@@ -118,8 +111,7 @@ class Price:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Entitlement:
+class Entitlement(NamedTuple):
     """Something that a tier includes: `amount` of `unit` per `per`; `amount` None where it is not counted."""
 
     id: str
@@ -131,8 +123,7 @@ class Entitlement:
     assumed: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Tier:
+class Tier(NamedTuple):
     """One plan that can be bought. `contact` is whom to ask where it is not self-service."""
 
     id: str
@@ -146,8 +137,7 @@ class Tier:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Channel:
+class Channel(NamedTuple):
     """One way to reach people, in the order to try them. `card` names the field of the wallet card with its address.
 
     `paste` is the text to send; `{severity}`, `{subject}` and `{company}` in it are filled in. `wake` replaces it for the
@@ -173,8 +163,7 @@ class Channel:
         return self.wake if severity in self.wake_severities else self.paste
 
 
-@dataclass(frozen=True, slots=True)
-class Elsewhere:
+class Elsewhere(NamedTuple):
     """A category of questions that support does not take, and where they go."""
 
     id: str
@@ -183,8 +172,7 @@ class Elsewhere:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One level of escalation, the first one first."""
 
     name: str
@@ -192,8 +180,7 @@ class Step:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(NamedTuple):
     """One more number or condition of the contract: `value` (a number or a text) in `unit`."""
 
     id: str
@@ -205,8 +192,7 @@ class Term:
     assumed: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Contradiction:
+class Contradiction(NamedTuple):
     """Two places of the same document that do not agree; `readings` are (source, what it says), `shown` what we do."""
 
     about: str
@@ -214,8 +200,7 @@ class Contradiction:
     shown: str
 
 
-@dataclass(frozen=True, slots=True)
-class Provider:
+class Provider(NamedTuple):
     """One support plan. `path` is its file, `origin` `built-in`, `system` or `user`."""
 
     id: str

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
 
 from bilbs_cli.toml_text import entries
 
 Place = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing that is wrong in a file; `line` is 0 where none can be told."""
 
     path: str
@@ -31,13 +29,12 @@ class Problem:
         )
 
 
-@dataclass(slots=True)
 class Document:
     """One file while it is read, with the problems found so far."""
 
-    path: str
-    text: str = field(repr=False)
-    problems: list[Problem] = field(default_factory=list)
+    def __init__(self, path: str, text: str) -> None:
+        self.path, self.text = path, text
+        self.problems: list[Problem] = []
 
     def complain(self, place: Place, what: str) -> None:
         """Keep a problem at a key; where the key has no line of its own, its table's is named."""

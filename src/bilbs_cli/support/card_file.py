@@ -101,7 +101,9 @@ def _by_tomllib(text: str, path: str) -> Card:
         what, _, place = str(error).rpartition(" (at line ")
         where = f":{place.partition(',')[0]}: {what}" if what else f": {error}"
         return Card(path, _rescued(text), [f"{path}{where}"])
-    wrong = [f"{path}: {name} is not a text" for name in FIELDS if name in document and not isinstance(document[name], str)]
+    wrong = [
+        f"{path}: {name} is not a text" for name in FIELDS if name in document and not isinstance(document[name], str)
+    ]
     return Card(path, _known({name: value for name, value in document.items() if isinstance(value, str)}), wrong)
 
 
@@ -127,8 +129,8 @@ def _scanned(text: str) -> tuple[dict[str, str], bool]:
     """Return the top-level `name = "text"` lines, and whether the file is nothing but such lines, blanks and comments."""
     values: dict[str, str] = {}
     plain = True
-    for line in text.split("\n"):
-        line = line.strip(" \t\r")
+    for raw in text.split("\n"):
+        line = raw.strip(" \t\r")
         if not line or line[0] == "#":
             plain = plain and _printable(line)
             continue
@@ -181,5 +183,8 @@ def uri(number: str) -> str:
     if good:
         return f"tel:{good}"
     kept = "+-.()*#;=0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-    encoded = "".join(chr(byte) if chr(byte) in kept and chr(byte) != "#" else f"%{byte:02X}" for byte in number.encode("utf-8", "replace"))
+    encoded = "".join(
+        chr(byte) if chr(byte) in kept and chr(byte) != "#" else f"%{byte:02X}"
+        for byte in number.encode("utf-8", "replace")
+    )
     return f"tel:{encoded}"

@@ -1,15 +1,12 @@
 """Which severity fits: from what `diag check` found, from the answers to the plan's own questions, or from both."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple  # no __future__ annotations: each text would be compiled anew at every start
 
 from bilbs_cli.providers.model import Provider, Severity
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What a check of the box says: its suggestion as a severity name (empty: none), why, and its status word."""
 
     severity: str
@@ -18,8 +15,7 @@ class Facts:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """The severity to take and each reason for it; `findings_say` is what the facts alone lead to (None: nothing)."""
 
     severity: Severity

@@ -1,9 +1,7 @@
 """Whom to reach, in the order of the plan: each channel with its address, what it is for, and the text to paste."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple  # no __future__ annotations: each text would be compiled anew at every start
 
 from bilbs_cli.providers.model import Channel, Elsewhere, Provider, Severity, Tier
 
@@ -11,8 +9,7 @@ SUBJECT = "<what is broken, since when, who is hit>"
 COMPANY = "<yourco>"
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(NamedTuple):
     """One channel, filled in for this account.
 
     `address` is empty where only the wallet card has it and this box has no card; `origin` is `plan` or `card`.
@@ -32,8 +29,7 @@ class Contact:
     assumed: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Contacts:
+class Contacts(NamedTuple):
     """The channels in the order to try them, and what support does not take."""
 
     provider: Provider

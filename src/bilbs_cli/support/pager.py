@@ -107,7 +107,12 @@ def _as_json(found: Found) -> int:
     errors = []
     if found.number:
         good = card_file.digits(found.number)
-        data = {"number": found.number, "uri": card_file.uri(found.number), "e164": good or None, "origin": found.origin}
+        data = {
+            "number": found.number,
+            "uri": card_file.uri(found.number),
+            "e164": good or None,
+            "origin": found.origin,
+        }
     else:
         _say(2, UNKNOWN)
         errors = [
@@ -120,7 +125,13 @@ def _as_json(found: Found) -> int:
             }
         ]
     kind = "support.pager" if data else "error"
-    document = {"schema_version": SCHEMA_VERSION, "kind": kind, "data": data, "warnings": found.warnings, "errors": errors}
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "kind": kind,
+        "data": data,
+        "warnings": found.warnings,
+        "errors": errors,
+    }
     status = _print(json.dumps(document) + "\n")
     return status if data else CONFIG
 

@@ -28,7 +28,12 @@ def for_terminal(text: str) -> str:
     encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "")
     if encoding != "utf8":
         return in_letters(rows)
-    colour = sys.stdout is not None and sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+    colour = (
+        sys.stdout is not None
+        and sys.stdout.isatty()
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM", "dumb") != "dumb"
+    )
     return in_colour(rows) if colour else in_halves(rows, drawn=False)
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NamedTuple
 
 from bilbs_cli.config import Config
 from bilbs_cli.errors import UsageProblem
 from bilbs_cli.support import sla_question
 from bilbs_cli.support.sla.attainment import Attainment, attainment
-from bilbs_cli.support.sla_question import Flags, Plan
+from bilbs_cli.support.sla_flags import Flags
+from bilbs_cli.support.sla_question import Plan
 
 
-@dataclass(frozen=True, slots=True)
-class Attained:
+class Attained(NamedTuple):
     """What was attained in a month, and the percentage that the tier promises (None: none)."""
 
     plan: Plan

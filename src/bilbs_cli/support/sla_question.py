@@ -1,11 +1,9 @@
 """What `bilbs support sla` was asked: plan, tier, severity, zone, holidays and ticket, from flags, settings and the card."""
 
-from __future__ import annotations
-
 import sys
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import NamedTuple  # no __future__ annotations: each text would be compiled anew at every start
 from zoneinfo import ZoneInfo
 
 from bilbs_cli import files
@@ -17,25 +15,9 @@ from bilbs_cli.support import zones
 from bilbs_cli.support.sla import events_file, moments
 from bilbs_cli.support.sla.clocks import Clock, Ticket, clocks
 from bilbs_cli.support.sla.working_time import Holidays, WorkingTime, no_holidays
+from bilbs_cli.support.sla_flags import Flags
 
 FILE_LIMIT = 64 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Flags:
-    """What stood on the command line; None where a flag was not given."""
-
-    provider: str | None = None
-    tier: str | None = None
-    severity: str | None = None
-    kind: str | None = None
-    channel: str | None = None
-    opened: str | None = None
-    events: str | None = None
-    ticket: str | None = None
-    tz: str | None = None
-    country: str | None = None
-    now: str | None = None
 
 
 class Plan:
@@ -61,8 +43,7 @@ class Plan:
         return zones.with_dates(self.holidays.in_year if name == "account" else zones.of_country(name), self._dates)
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """One ticket under one plan at one moment: its `name` in the events file, and `notes` on how it was understood."""
 
     plan: Plan

@@ -1,14 +1,12 @@
 """The account's time zone and its public holidays, each with the place it came from."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import NamedTuple  # no __future__ annotations: each text would be compiled anew at every start
 from zoneinfo import TZPATH, ZoneInfo
 
 from bilbs_cli.support import holiday_cache
@@ -17,8 +15,7 @@ from bilbs_cli.support.sla.working_time import Holidays, no_holidays
 LOCALTIME = Path("/etc/localtime")
 
 
-@dataclass(frozen=True, slots=True)
-class AccountZone:
+class AccountZone(NamedTuple):
     """The zone in which business hours are counted, and who says so."""
 
     zone: ZoneInfo
@@ -30,8 +27,7 @@ class AccountZone:
         return self.zone.key
 
 
-@dataclass(frozen=True, slots=True)
-class AccountHolidays:
+class AccountHolidays(NamedTuple):
     """Public holidays by year. `country` is empty where none is known: then every weekday counts, and `origin` says why."""
 
     country: str

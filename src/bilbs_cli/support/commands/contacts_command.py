@@ -8,7 +8,10 @@ import typer
 
 from bilbs_cli import terminal
 
+app = typer.Typer(add_completion=False)
 
+
+@app.command()
 def contacts(
     provider: Annotated[
         str | None, typer.Option("--provider", metavar="ID", help="Support plan; the setting support.provider.")
@@ -46,10 +49,8 @@ def _card() -> dict[str, str]:
 
 
 def _as_json(found: Any) -> dict[str, Any]:
-    from dataclasses import asdict
-
     return {
         "provider": found.provider.id,
-        "channels": [asdict(one) | {"address": one.address or None} for one in found.channels],
-        "elsewhere": [asdict(one) for one in found.elsewhere],
+        "channels": [one._asdict() | {"address": one.address or None} for one in found.channels],
+        "elsewhere": [one._asdict() for one in found.elsewhere],
     }

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bilbs_cli import terminal
 from bilbs_cli.errors import BilbsError, UsageProblem
-from bilbs_cli.providers.model import Provider
-from bilbs_cli.support.choosing import Choice, Facts
+
+if TYPE_CHECKING:
+    from bilbs_cli.providers.model import Provider
+    from bilbs_cli.support.choosing import Choice, Facts
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
 def severity(
     provider: Annotated[
         str | None, typer.Option("--provider", metavar="ID", help="Support plan; the setting support.provider.")
@@ -59,9 +65,7 @@ def severity(
 
 
 def _guide(plan: Provider) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    levels = [asdict(one) | {"assumed": sorted(one.assumed)} for one in plan.severities]
+    levels = [one._asdict() | {"assumed": sorted(one.assumed)} for one in plan.severities]
     return {"provider": plan.id, "default": plan.default_severity, "severities": levels}
 
 

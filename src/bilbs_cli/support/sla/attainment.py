@@ -1,10 +1,8 @@
 """Attainment over a month: how many of the first responses that came due in it were given in time."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date, tzinfo
+from typing import NamedTuple  # no __future__ annotations: each text would be compiled anew at every start
 
 from bilbs_cli.support.sla.clocks import BREACHED, MET, Clock
 from bilbs_cli.support.sla.working_time import as_time
@@ -12,8 +10,7 @@ from bilbs_cli.support.sla.working_time import as_time
 METRIC = "first_response"
 
 
-@dataclass(frozen=True, slots=True)
-class Attainment:
+class Attainment(NamedTuple):
     """The first responses of one month. `open` are due in it and neither met nor breached yet."""
 
     month: date

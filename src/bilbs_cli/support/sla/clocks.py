@@ -1,10 +1,8 @@
 """The clocks of a ticket: each promise with its due time, its state now and the reason (decision 6)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple  # no __future__ annotations: each text would be compiled anew at every start
 
 from bilbs_cli.providers.model import Limit, Provider, Target
 from bilbs_cli.support.sla.history import RESOLVED, Event, History, Stretch, build, paused, stretches
@@ -31,8 +29,7 @@ STATES = {
 _UNTIMED = {"event": EVENT, "best_effort": BEST_EFFORT, "percent": MONTHLY}
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
+class Ticket(NamedTuple):
     """What a clock needs to know of a ticket. `severity` and `tier` are ids; `kind` and `channel` may be empty."""
 
     severity: str
@@ -43,8 +40,7 @@ class Ticket:
     events: tuple[Event, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(NamedTuple):
     """One promise. Moments are whole seconds UTC, None where there is none.
 
     `severity` is the level whose promise it is. `begins` is when the clock was set going, `starts` when time was first counted. `provisional` means
@@ -170,16 +166,16 @@ def _pauses(target: Target, history: History, now: int) -> tuple[Span, ...]:
 
 def _with_state(clock: Clock, history: History, work: WorkingTime, until: int, now: int) -> Clock:
     if clock.due is not None and clock.due < until:
-        return replace(clock, state=BREACHED)
+        return clock._replace(state=BREACHED)
     if clock.kept is not None:
-        return replace(clock, state=MET)
+        return clock._replace(state=MET)
     if until < now:  # the ticket ended, or its severity was lowered, before it was due
-        return replace(clock, state=STOPPED)
+        return clock._replace(state=STOPPED)
     waiting = next((one.reason for one in history.pauses if one.end is None and one.reason in clock.target.pause), "")
     if waiting:
         state = WAITING_ON_YOU if waiting == "waiting_customer" else PAUSED
-        return replace(clock, state=state, pause_reason=waiting, provisional=True)
-    return replace(clock, state=RUNNING if work.is_open(now) else OUTSIDE)
+        return clock._replace(state=state, pause_reason=waiting, provisional=True)
+    return clock._replace(state=RUNNING if work.is_open(now) else OUTSIDE)
 
 
 def due_at(work: WorkingTime, limit: Limit, begins: int, pauses: tuple[Span, ...]) -> int | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any
@@ -16,17 +15,14 @@ MOST_TICKETS = 100_000
 NEEDS_BY = {"acknowledged", "responded", "severity"}
 
 
-@dataclass(slots=True)
 class Story:
     """One ticket of the file. `opened` None: the file does not say; texts are empty where it does not say."""
 
-    id: str
-    opened: datetime | None = None
-    severity: str = ""
-    tier: str = ""
-    kind: str = ""
-    channel: str = ""
-    events: list[Event] = field(default_factory=list)
+    def __init__(self, name: str) -> None:
+        self.id = name
+        self.opened: datetime | None = None
+        self.severity = self.tier = self.kind = self.channel = ""
+        self.events: list[Event] = []
 
 
 def parse(text: str, name: str, provider: Provider) -> dict[str, Story]:

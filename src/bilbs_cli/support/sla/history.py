@@ -1,10 +1,8 @@
 """What happened to a ticket, and what follows from it: severities in force, pauses, and when each promise was kept."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple  # no __future__ annotations: each text would be compiled anew at every start
 
 from bilbs_cli.providers.model import Provider
 from bilbs_cli.support.sla.working_time import Span, moment
@@ -53,8 +51,7 @@ KEEPS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One thing that happened: a type of `TYPES`, by one of `ACTORS`; `to` is a severity id, `on` one of `WAITS_ON`."""
 
     at: datetime
@@ -64,8 +61,7 @@ class Event:
     on: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(NamedTuple):
     """Time that may not count, for its reason (`waiting_customer`, `waiting_third_party`, `resolved`); `to` None: it lasts."""
 
     begin: int
@@ -73,8 +69,7 @@ class Pause:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Period:
+class Period(NamedTuple):
     """From when on which severity was in force, and by whose word."""
 
     begin: int
@@ -82,8 +77,7 @@ class Period:
     by: str
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(NamedTuple):
     """A time in which a ticket was at least as severe as `severity`; `end` None: it still is."""
 
     severity: str
@@ -91,8 +85,7 @@ class Stretch:
     end: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(NamedTuple):
     """A ticket's life up to now, in whole seconds UTC. `keeps` holds (moment, type) of an engineer's events, in order."""
 
     opened: int

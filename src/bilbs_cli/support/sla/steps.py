@@ -1,9 +1,7 @@
 """The arithmetic of one clock, line by line: what was counted, what was not, and why."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple  # no __future__ annotations: each text would be compiled anew at every start
 
 from bilbs_cli.support.sla.clocks import Clock
 from bilbs_cli.support.sla.history import History
@@ -12,8 +10,7 @@ from bilbs_cli.support.sla.working_time import Span, WorkingTime, counted
 COUNTED, CLOSED, PAUSED = "counted", "outside_hours", "paused"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One piece of time, in UTC seconds: `kind` and the `reason` (a holiday, a wait); `total_s` is counted up to its end."""
 
     begin: int

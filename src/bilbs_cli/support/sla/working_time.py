@@ -6,7 +6,6 @@ A moment is open when its local wall time lies in a window of its day and its lo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, tzinfo
 
 from bilbs_cli.providers.model import Calendar
@@ -24,14 +23,12 @@ def no_holidays(_year: int) -> Mapping[date, str]:
     return {}
 
 
-@dataclass(slots=True)
 class WorkingTime:
     """One calendar in one zone. Days are computed once and kept."""
 
-    calendar: Calendar
-    zone: tzinfo
-    holidays: Holidays = no_holidays
-    _days: dict[int, tuple[Span, ...]] = field(default_factory=dict, repr=False)
+    def __init__(self, calendar: Calendar, zone: tzinfo, holidays: Holidays = no_holidays) -> None:
+        self.calendar, self.zone, self.holidays = calendar, zone, holidays
+        self._days: dict[int, tuple[Span, ...]] = {}
 
     def spans(self, start: int) -> Iterator[Span]:
         """Yield the open spans from the moment `start` on, in order and without end (until the year 9990)."""
