@@ -31,9 +31,9 @@ RANKS = (
     ),
     (
         3,
-        r"diag\.(collect|run_start|assembly|requests|summary|front|guard|live|opening|checking|check_run)|support\.(delivery|sla_question|sla_json|sla_month|sla_calendar|sla_text|reach_text)|plan\.subscription",
+        r"diag\.(collect|run_start|assembly|requests|summary|front|guard|live|opening|checking|check_run)|support\.(delivery|card|card_picture|sla_question|sla_json|sla_month|sla_calendar|sla_text|reach_text)|plan\.subscription",
     ),
-    (2, r"config|crash|credentials|diag\.[a-z_]+(\..*)?|providers\.loading|support\..*|plan\..*|sandbox(\..*)?"),
+    (2, r"config|toml_file|crash|credentials|diag\.[a-z_]+(\..*)?|providers\.loading|support\..*|plan\..*|sandbox(\..*)?"),
 )
 FEATURES = ("diag", "plan", "support", "sandbox")
 ALLOWED_BETWEEN = {"support": ("diag.model", "diag.findings", "plan.catalog")}

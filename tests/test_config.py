@@ -14,9 +14,9 @@ import pytest
 
 from bilbs_cli import config
 from bilbs_cli.config import Config, load
-from bilbs_cli.config_commands import write
 from bilbs_cli.errors import ConfigProblem, NotFound, OutputUnwritable, PermissionNeeded
 from bilbs_cli.settings import BY_NAME, ENVIRONMENT, SETTINGS
+from bilbs_cli.toml_file import set_values
 from tests.conftest import Bilbs
 from tests.people import as_user
 
@@ -88,7 +88,7 @@ def test_every_setting_can_be_set_in_a_file_and_by_its_variable(tmp_path: Path) 
         setting = BY_NAME[name]
         assert loaded(tmp_path, **{setting.env: text}).value(name) == wanted[name], name
         path = tmp_path / "set.toml"
-        write(path, setting.path, setting.kind.as_toml(text))
+        set_values(path, {setting.path: setting.kind.as_toml(text)})
         assert load({"BILBS_CONFIG": str(path)}).value(name) == wanted[name], name
 
 
@@ -272,14 +272,14 @@ def test_a_setting_is_written_with_the_mode_and_the_comments_that_were_there(tmp
     path.write_text("# mine\n[diag]\nnice = 1  # low\n")
     path.chmod(0o640)
     (tmp_path / "link.toml").symlink_to("c.toml")
-    write(tmp_path / "link.toml", ("diag", "nice"), 3)
+    set_values(tmp_path / "link.toml", {("diag", "nice"): 3})
     assert path.read_text() == "# mine\n[diag]\nnice = 3  # low\n"
     assert path.stat().st_mode & 0o777 == 0o640
     assert (tmp_path / "link.toml").is_symlink()
 
 
 def test_a_new_settings_file_and_its_folder_are_private(tmp_path: Path) -> None:
-    write(tmp_path / "new" / "config.toml", ("bmc", "port"), 5)
+    set_values(tmp_path / "new" / "config.toml", {("bmc", "port"): 5})
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "new" / "config.toml").stat().st_mode & 0o777 == 0o600
 
@@ -288,14 +288,14 @@ def test_a_broken_file_is_not_written_over(tmp_path: Path) -> None:
     path = tmp_path / "c.toml"
     path.write_text("[diag\n")
     with pytest.raises(ConfigProblem):
-        write(path, ("diag", "nice"), 1)
+        set_values(path, {("diag", "nice"): 1})
     assert path.read_text() == "[diag\n"
 
 
 def test_a_settings_folder_that_cannot_be_made_is_a_failed_write(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputUnwritable):
-        write(tmp_path / "file" / "c.toml", ("diag", "nice"), 1)
+        set_values(tmp_path / "file" / "c.toml", {("diag", "nice"): 1})
 
 
 def test_no_permission_says_so(tmp_path: Path) -> None:
@@ -304,7 +304,7 @@ def test_no_permission_says_so(tmp_path: Path) -> None:
 
     def attempt() -> str:
         try:
-            write(tmp_path / "c.toml", ("diag", "nice"), 1)
+            set_values(tmp_path / "c.toml", {("diag", "nice"): 1})
         except PermissionNeeded as error:
             return f"{error.exit}"
         return "written"

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from bilbs_cli import terminal
-from bilbs_cli.errors import ConfigProblem, OutputUnwritable, PermissionNeeded, UsageProblem
+from bilbs_cli.errors import ConfigProblem, UsageProblem
 
 app = typer.Typer(help="Every setting, and the place it came from.", no_args_is_help=True, add_completion=False)
 
@@ -78,7 +78,7 @@ def set_setting(
     _json: terminal.Json = False,
 ) -> None:
     """Write a setting into the user's file, or the machine's with --system; comments stay."""
-    from bilbs_cli import config, paths
+    from bilbs_cli import config, paths, toml_file
     from bilbs_cli.settings import RULES
 
     setting = config.named(key)
@@ -89,7 +89,7 @@ def set_setting(
     except ValueError as error:
         raise UsageProblem(f"{key}: {error}", safe="nothing was changed", next="bilbs help settings") from error
     path = paths.SYSTEM_CONFIG if system else _user_file()
-    write(path, setting.path, setting.kind.as_toml(value))
+    toml_file.set_values(path, {setting.path: setting.kind.as_toml(value)})
     terminal.emit(
         "config", {"name": key, "path": str(path)}, text=f"{key} is set in {path}", warnings=_overridden(key, path)
     )
@@ -108,30 +108,6 @@ def _user_file() -> Path:
             next="--system, or set HOME or BILBS_CONFIG",
         )
     return files[0]
-
-
-def write(path: Path, key: tuple[str, ...], value: Any) -> None:
-    """Set `key` in the settings file at `path`, made if absent; its comments and its mode stay.
-
-    Raises `ConfigProblem` for a file that is broken already, `PermissionNeeded`, `OutputUnwritable`.
-    """
-    from bilbs_cli import config, files
-    from bilbs_cli.toml_text import with_value
-
-    path = Path(os.path.realpath(path))  # a link into someone's dotfiles stays a link
-    layer = config.read(path)
-    for_all = path.is_relative_to("/etc")
-    try:
-        mode = path.stat().st_mode & 0o777 if layer else 0o644 if for_all else 0o600
-        text = with_value(layer.text if layer else "", key, value)
-        path.parent.mkdir(mode=0o755 if for_all else 0o700, parents=True, exist_ok=True)
-        files.write_private(path, text.encode(), mode=mode)
-    except (OSError, OutputUnwritable) as error:
-        if isinstance(error, PermissionError) or isinstance(error.__cause__, PermissionError):
-            raise PermissionNeeded(
-                f"no permission to write {path}", safe="nothing was changed", next="the same command as root"
-            ) from error
-        raise error if isinstance(error, OutputUnwritable) else files.cannot_write(path, error) from error
 
 
 def _overridden(key: str, path: Path) -> tuple[str, ...]:

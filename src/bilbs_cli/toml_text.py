@@ -86,7 +86,7 @@ def line_of(text: str, path: KeyPath) -> int | None:
 
 
 def with_value(text: str, path: KeyPath, value: Any) -> str:
-    """Return valid TOML with `path` (table, key) set to `value`; the rest of the text, comments included, stays.
+    """Return valid TOML with `path` (table and key, or a key of the top) set to `value`; the rest of the text, comments included, stays.
 
     Where no such small edit is right (inline tables, say), the whole text is written anew and comments are lost.
     """
@@ -113,6 +113,10 @@ def _edited(text: str, path: KeyPath, assignment: str) -> str:
             return text[: entry.start] + assignment.partition(" = ")[2] + text[entry.end :]
     if text and not text.endswith("\n"):
         text += "\n"
+    if len(path) == 1:  # a key of the top: behind the last one there, before any table
+        top = [entry for entry in known if not entry.header and len(entry.path) == 1]
+        at = (text.find("\n", top[-1].end) + 1 or len(text)) if top else 0
+        return f"{text[:at]}{assignment}\n{text[at:]}"
     if not any(entry.header and entry.path == path[:-1] for entry in known):
         return text + ("\n" if text else "") + f"[{'.'.join(path[:-1])}]\n{assignment}\n"
     last = [entry for entry in known if entry.path[:-1] == path[:-1] or (entry.header and entry.path == path[:-1])][-1]

@@ -50,6 +50,11 @@ def found(env: Mapping[str, str] | None = None) -> tuple[Found, ...]:
     )
 
 
+def built_in(name: str) -> Found:
+    """Return the built-in file of that name, whatever hides it."""
+    return Found(name, BUILT_IN / f"{name}.toml", "built-in")
+
+
 def load(name: str, env: Mapping[str, str] | None = None) -> Provider:
     """Return the provider `name` (its id, in any case).
 

@@ -8,6 +8,7 @@ from bilbs_cli.lazy_groups import Group, add_groups
 
 COMMANDS: tuple[Group, ...] = (
     ("pager", "bilbs_cli.support.commands.pager_command", "The 24/7 pager number, whatever is broken."),
+    ("card", "bilbs_cli.support.commands.card_command", "The wallet card: text, login screen, picture, QR code."),
     ("contacts", "bilbs_cli.support.commands.contacts_command", "Whom to reach, the first channel first."),
     ("severity", "bilbs_cli.support.commands.severity_command", "What each severity means, and which fits."),
     ("sla", "bilbs_cli.support.commands.sla_commands", "When an answer is due, and why then."),
