@@ -136,6 +136,10 @@ class Tier(NamedTuple):
     entitlements: tuple[Entitlement, ...]
     source: str
 
+    def includes_by_id(self) -> dict[str, Entitlement]:
+        """Return what it includes, by id."""
+        return {one.id: one for one in self.entitlements}
+
 
 class Channel(NamedTuple):
     """One way to reach people, in the order to try them. `card` names the field of the wallet card with its address.
