@@ -15,7 +15,10 @@ ROOT = Path(bilbs_cli.__file__).parent
 
 # Low to high; a module imports its own rank or lower. The first pattern that fits a module's name decides.
 RANKS = (
-    (0, r"__init__|lazy_groups|folders|errors|paths|files|process|fork|log|escape|quantities|toml_text|tables|settings"),
+    (
+        0,
+        r"__init__|lazy_groups|folders|errors|paths|files|process|fork|log|escape|quantities|toml_text|tables|settings",
+    ),
     (5, r"__main__|main"),
     (
         4,
@@ -26,14 +29,17 @@ RANKS = (
         (
             r"diag|support|plan|diag\.(model|job|journal_json|redaction(\..*)?)"
             r"|diag\.(findings|kernel_log(\..*)?|identity|baseline|timeline|suggest|checked)"
-            r"|support\.(sla(\..*)?|contacts|choosing|tickets)|providers|providers\.(model|limits|reading|schema)"
+            r"|support\.(sla(\..*)?|contacts|choosing|tickets)|providers|providers\.(model|limits|reading|schema|checks)"
         ),
     ),
     (
         3,
-        r"diag\.(collect|run_start|assembly|requests|summary|front|guard|live|opening|checking|check_run)|support\.(delivery|card|card_picture|sla_question|sla_json|sla_month|sla_calendar|sla_text|reach_text)|plan\.subscription",
+        r"diag\.(collect|run_start|assembly|requests|summary|front|guard|live|opening|checking|check_run)|support\.(delivery|card|card_picture|sla_question|sla_json|sla_month|sla_calendar|sla_text|reach_text|provider_text)|plan\.subscription",
     ),
-    (2, r"config|toml_file|crash|credentials|diag\.[a-z_]+(\..*)?|providers\.loading|support\..*|plan\..*|sandbox(\..*)?"),
+    (
+        2,
+        r"config|toml_file|crash|credentials|diag\.[a-z_]+(\..*)?|providers\.loading|support\..*|plan\..*|sandbox(\..*)?",
+    ),
 )
 FEATURES = ("diag", "plan", "support", "sandbox")
 ALLOWED_BETWEEN = {"support": ("diag.model", "diag.findings", "plan.catalog")}

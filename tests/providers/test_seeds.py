@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -515,3 +516,111 @@ def test_sev1_is_the_most_severe_level_of_every_plan_and_sev4_the_mildest(name: 
     plan = PLANS[name]
     assert plan.severity("sev1") == plan.severities[0]
     assert plan.severity("sev4") == plan.severities[-1]
+
+
+# --- words, names and sections ---------------------------------------------------------------------------------------
+
+
+def tokens(text: str) -> list[str]:
+    """Return words and numbers in small letters: `Sev-3` is two, `3:30 AM` three, `$2,500` is 2500."""
+    return re.findall(r"[a-z]+|\d+(?:\.\d+)?", re.sub(r"(\d),(\d{3})", r"\1\2", text.lower()))
+
+
+def neighbours(name: str) -> set[tuple[str, str]]:
+    found = tokens(TEXT[name])
+    return set(pairwise(found))
+
+
+def texts(plan: Provider) -> Iterator[str]:
+    """Yield every text of a plan in which a number is quoted."""
+    for target in plan.targets:
+        yield target.clause
+    for tier in plan.tiers:
+        for one in tier.entitlements:
+            yield one.text
+    for severity in plan.severities:
+        yield from (severity.definition, *severity.examples)
+    for channel in plan.channels:
+        yield from (channel.name, channel.what)
+    for other in plan.elsewhere:
+        yield other.what
+    for step in plan.escalation:
+        yield step.what
+    for term in plan.terms:
+        yield from (term.text, str(term.value)) if isinstance(term.value, str) else (term.text,)
+    for contradiction in plan.contradictions:
+        yield from (contradiction.about, contradiction.shown, *(says for _, says in contradiction.readings))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_number_that_is_quoted_stands_beside_the_same_word_in_the_document(name: str) -> None:
+    there = neighbours(name)
+    for text in texts(PLANS[name]):
+        found = ["", *tokens(text), ""]
+        for before, number, after in zip(found, found[1:], found[2:], strict=False):
+            if number[:1].isdigit() and "UTC" not in text:  # what EST is: ours, and the calendar's test
+                assert (before, number) in there or (number, after) in there, (text, number)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_limit_of_a_target_is_the_number_of_its_clause(name: str) -> None:
+    for target in PLANS[name].targets:
+        limit = numbers(target.limit.text)
+        if "limit" not in target.assumed and target.metric != "rma_filed":  # that one is 9:03 AM to 1:03 PM
+            assert limit <= numbers(target.clause), target
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_section_that_is_named_is_a_heading_of_its_document(name: str) -> None:
+    plan = PLANS[name]
+    records: tuple[Any, ...] = (*plan.targets, *plan.severities, *plan.channels, *plan.elsewhere, *plan.escalation)
+    records += (*plan.terms, *plan.tiers, *(one for tier in plan.tiers for one in (*tier.prices, *tier.entitlements)))
+    sources = {one.source for one in records}
+    for source in sources:
+        section = re.match(r"§(\d\d) (.+)", source)
+        if section:
+            assert f"## {section[1]} · {section[2]}" in TEXT[name], source
+        else:
+            for part in re.sub(r" \(.+\)", "", source).split(": "):
+                assert re.sub(r"^(\d\d) ", r"\1", part) in TEXT[name] or part == "02 Example Incident Flow", source
+
+
+NAMES = {
+    "bilbs": "Sev-1 Sev-2 Sev-3 Sev-4",
+    "briqmind": "P1 P2 P3",
+    "aetherlink": "Critical High Medium Low",
+    "controlplane": "Level 1 - Urgent,Level 2 - High,Level 3 - Medium,Level 4 - Low",
+    "aethel": "Critical High Normal Low",
+}
+DEFAULTS = {
+    "bilbs": "Sev-3",
+    "briqmind": "P3",
+    "aetherlink": "Medium",
+    "controlplane": "Level 3 - Medium",
+    "aethel": "Normal",
+}
+HOURS = {  # the seeds of bilbs and briqmind give none: product default, assumed
+    "bilbs": "Mon-Fri 09:00-17:00",
+    "briqmind": "Mon-Fri 09:00-17:00",
+    "aetherlink": "Mon-Fri 08:00-18:00",
+    "controlplane": "Mon-Fri 09:00-18:00",
+    "aethel": "Mon-Fri 09:00-17:00",
+}
+CADENCE = {"p1": 3600, "p2": 4 * 3600}  # demanded by the document without a number: assumed
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_names_default_and_business_hours_are_as_decided(name: str) -> None:
+    plan = PLANS[name]
+    wanted = NAMES[name].split("," if "," in NAMES[name] else " ")
+    assert [one.name for one in plan.severities] == wanted
+    assert next(one.name for one in plan.severities if one.id == plan.default_severity) == DEFAULTS[name]
+    business = plan.calendar("business")
+    assert business.hours == HOURS[name]
+    assert ("hours" in business.assumed) is (name in {"bilbs", "briqmind", "aethel"})
+
+
+def test_briqmind_s_update_cadence_is_assumed_and_says_so() -> None:
+    found = {one.severities[0]: one for one in PLANS["briqmind"].targets if one.metric == "update_interval"}
+    assert {level: one.limit.seconds for level, one in found.items()} == CADENCE
+    assert all("limit" in one.assumed for one in found.values())

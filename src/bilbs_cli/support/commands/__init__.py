@@ -11,6 +11,7 @@ COMMANDS: tuple[Group, ...] = (
     ("card", "bilbs_cli.support.commands.card_command", "The wallet card: text, login screen, picture, QR code."),
     ("contacts", "bilbs_cli.support.commands.contacts_command", "Whom to reach, the first channel first."),
     ("severity", "bilbs_cli.support.commands.severity_command", "What each severity means, and which fits."),
+    ("providers", "bilbs_cli.support.commands.provider_commands", "The support plans that this box can compute."),
     ("sla", "bilbs_cli.support.commands.sla_commands", "When an answer is due, and why then."),
 )
 
