@@ -101,10 +101,12 @@ def _by_tomllib(text: str, path: str) -> Card:
         what, _, place = str(error).rpartition(" (at line ")
         where = f":{place.partition(',')[0]}: {what}" if what else f": {error}"
         return Card(path, _rescued(text), [f"{path}{where}"])
-    wrong = [
-        f"{path}: {name} is not a text" for name in FIELDS if name in document and not isinstance(document[name], str)
-    ]
-    return Card(path, _known({name: value for name, value in document.items() if isinstance(value, str)}), wrong)
+    texts = {name: value for name, value in document.items() if isinstance(value, str)}
+    wrong = [name for name in FIELDS if name in document and name not in texts]
+    lines = _rescued(text) if wrong else {}
+    numbers = [name for name in wrong if isinstance(document[name], int)]  # what `pager = +12015550123` is to TOML
+    texts |= {name: lines[name] for name in numbers if name in lines}
+    return Card(path, _known(texts), [f"{path}: {name} is not a text; write it in quotes" for name in wrong])
 
 
 def _known(values: dict[str, str]) -> dict[str, str]:
