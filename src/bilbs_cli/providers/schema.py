@@ -53,7 +53,7 @@ def parse(text: str, path: str, origin: str = "built-in") -> Provider:
         raise Broken([_syntax(path, str(error))]) from error
     provider = _provider(Table(document, (), data), origin)
     if document.problems:
-        raise Broken(sorted(document.problems, key=lambda one: one.line))
+        raise Broken(sorted(document.problems, key=lambda one: one.line or 1 << 30))  # those without a line last
     return provider
 
 

@@ -184,6 +184,8 @@ def _opened(
             )
         return (story.opened, ()) if story.opened else (now, ("no time was given: as if it were opened now",))
     opened, notes = _when("--opened", flags.opened, now, shared, past=True)
+    if flags.events is None:
+        notes = (*notes, "no --events: as if nobody had answered since")
     if opened > now:
         raise UsageProblem(
             f"--opened {flags.opened} is in the future; this machine's clock says {now.astimezone(shared.zone.zone):%a %Y-%m-%d %H:%M %Z}",
