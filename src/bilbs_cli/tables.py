@@ -50,7 +50,7 @@ def wrapped(text: str, head: str, width: int) -> list[str]:
     import textwrap
 
     text = visible(" ".join(text.split()))
-    room = max(width - len(head), NARROWEST)
+    room = width - len(head) if width > len(head) else NARROWEST  # a head as wide as the screen: longer lines
     lines = textwrap.wrap(text, room, break_on_hyphens=False) or [""]
     if any(cells(line) > room for line in lines):  # characters of two columns
         lines = textwrap.wrap(text, room // 2, break_on_hyphens=False)
