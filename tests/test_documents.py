@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,8 @@ def test_every_command_in_the_readme_exists_with_its_flags(bilbs: Bilbs) -> None
     for line in COMMAND.findall((ROOT / "README.md").read_text()):
         words = shlex.split(line)
         arguments = (["diag"] if words[0] == "diag" else []) + words[1:]
-        path = [word for word in arguments[:2] if re.fullmatch(r"[a-z-]+", word)]
+        deepest = arguments[: 3 if arguments[0] == "support" else 2]
+        path = list(takewhile(lambda word: re.fullmatch(r"[a-z][a-z-]*", word), deepest))
         if path[:1] == ["help"]:
             continue
         ended = bilbs(*path, "--help")

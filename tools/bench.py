@@ -1,6 +1,6 @@
 """Benchmarks of whole processes, each figure beside its yardstick in the same run; `make bench`.
 
-    python tools/bench.py [start standard pipeline redaction memory disk check]
+    python tools/bench.py [start reach standard pipeline redaction memory disk check]
 
 Prints Markdown rows for docs/benchmarks.md. Nothing here is asserted: machines differ, ratios less so.
 """
@@ -163,6 +163,35 @@ def start(_: Path) -> None:
     )
 
 
+def reach(place: Path) -> None:
+    """Support: the pager against an empty Python, the SLA clock of 1,000 events against `bilbs --version`."""
+    bilbs = str(Path(PYTHON).with_name("bilbs"))  # the installed program: its entry is part of the figure
+    card = {"BILBS_PAGER": "+12015550123"}
+    empty, pager = in_turn(
+        40, lambda: timed([PYTHON, "-c", "pass"]), lambda: timed([bilbs, "support", "pager"], **card)
+    )
+    row(
+        "`bilbs support pager` / `python -c pass`",
+        f"{pager / empty:.2f} ({pager * 1000:.0f} ms / {empty * 1000:.0f} ms)",
+        "reach",
+    )
+    events = place / "events.jsonl"
+    lines = ['{"at": "2026-11-02T09:00:00Z", "type": "opened", "severity": "sev2", "kind": "hardware"}']
+    kinds = ('"updated"', '"waiting", "on": "customer"', '"resumed"', '"responded", "by": "engineer"')
+    for number in range(999):
+        when = f"2026-11-{3 + number // 48:02d}T{number // 2 % 24:02d}:{number % 2 * 30:02d}:00Z"
+        lines.append(f'{{"at": "{when}", "type": {kinds[number % 4]}}}')
+    events.write_text("\n".join(lines) + "\n")
+    sla = [bilbs, "support", "sla", "--events", str(events), "--tz", "Europe/Paris"]
+    timed(sla)  # the holidays are computed and kept
+    version, clock = in_turn(30, lambda: timed([bilbs, "--version"]), lambda: timed(sla))
+    row(
+        "`sla` with 1,000 events / `bilbs --version`",
+        f"{clock / version:.2f} ({clock * 1000:.0f} ms / {version * 1000:.0f} ms)",
+        "reach",
+    )
+
+
 def standard(place: Path) -> None:
     """Time the standard profile against sos report."""
     ours = [*BILBS, "diag", "collect", "--progress", "none", "-o", str(place / "out")]
@@ -295,7 +324,7 @@ def check(place: Path) -> None:
     row("live `diag check`, no GPU, no BMC", f"{times[2]:.2f} s", "bench.py check")
 
 
-BENCHES = {bench.__name__: bench for bench in (start, standard, pipeline, redaction, memory, disk, check)}
+BENCHES = {bench.__name__: bench for bench in (start, reach, standard, pipeline, redaction, memory, disk, check)}
 
 
 def main(names: Sequence[str]) -> None:

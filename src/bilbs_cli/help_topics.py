@@ -27,11 +27,18 @@ def environment() -> Rows:
 
 def files() -> Rows:
     """Return the files that bilbs reads and writes, as they are for this user."""
-    state = paths.state_dir()
+    state, config = paths.state_dir(), paths.user_config()
+    user = config.parent if config else None
     return [
-        {"path": str(paths.user_config() or "(no HOME: none)"), "meaning": "settings of this user"},
+        {"path": str(config or "(no HOME: none)"), "meaning": "settings of this user"},
         {"path": str(paths.SYSTEM_CONFIG), "meaning": "settings of this machine"},
+        {"path": str(user / "card.toml") if user else "(no HOME: none)", "meaning": "the wallet card of this user"},
+        {"path": "/etc/bilbs/card.toml", "meaning": "the wallet card of this machine"},
+        {"path": str(user / "providers.d") if user else "(no HOME: none)", "meaning": "support plans of this user"},
+        {"path": "/etc/bilbs/providers.d", "meaning": "support plans of this machine"},
         {"path": str(state), "meaning": "state: interrupted runs, pseudonyms; BILBS_STATE_DIR moves it"},
+        {"path": str(state / "card.toml"), "meaning": "the wallet card that was last fetched from the desk"},
+        {"path": str(state / "cache"), "meaning": "public holidays, computed anew when absent"},
         {"path": str(state / "crash"), "meaning": "crash logs, redacted, the newest 20"},
     ]
 

@@ -216,8 +216,10 @@ ENVIRONMENT = (
     ("BILBS_CONFIG", "the only settings file to read; /dev/null for none"),
     ("BILBS_STATE_DIR", "folder of all state"),
     ("BILBS_LOG", "debug, info, warning or error: how much is said on stderr"),
+    ("BILBS_PAGER", "the pager number, over every card file"),
     ("BILBS_BMC_PASSWORD", "BMC password, for a script that has it in its environment"),
     ("CREDENTIALS_DIRECTORY", "folder of systemd credentials"),
     ("HOME, XDG_CONFIG_HOME, XDG_STATE_HOME", "where settings and state of a user are"),
+    ("TZ", "the time zone where neither a setting nor the card says one"),
     ("NO_COLOR, TERM, COLUMNS", "how text is shown"),
 )

@@ -15,6 +15,8 @@ from bilbs_cli.providers import checks, loading
 from bilbs_cli.providers.limits import parse_hours, parse_limit
 from bilbs_cli.providers.reading import Problem
 from bilbs_cli.providers.schema import Broken, parse
+from bilbs_cli.support.sla import events_file
+from bilbs_cli.support.sla.history import TYPES
 
 SOURCE = Path(loading.__file__).parent
 TEXT = (SOURCE / "bilbs.toml").read_text(encoding="utf-8")
@@ -255,3 +257,19 @@ def test_the_built_in_plans_have_nothing_odd(name: str) -> None:
 def test_what_is_odd_in_good_grammar_is_told(old: str, new: str, said: str) -> None:
     found = checks.warnings(parse(TEXT.replace(old, new, 1), "acme.toml"))
     assert any(said in one for one in found), found
+
+
+def test_the_example_of_the_documents_is_a_good_plan_without_anything_odd() -> None:
+    page = Path(__file__).parents[2].joinpath("docs/providers.md").read_text(encoding="utf-8")
+    example = page.split("```toml\n")[1].split("```")[0]
+    plan = parse(example, "acme.toml")
+    assert checks.warnings(plan) == ()
+    assert plan.calendar("office").day_s == 8 * 3600
+
+
+def test_the_events_of_the_documents_are_read() -> None:
+    page = Path(__file__).parents[2].joinpath("docs/providers.md").read_text(encoding="utf-8")
+    story = events_file.parse(page.split("```json\n")[1].split("```")[0], "docs", loading.load("bilbs", env={}))[""]
+    assert [one.type for one in story.events] == ["acknowledged", "waiting", "resumed", "severity"]
+    named = page.split("Types: `")[1].split("`")[0].split()
+    assert named == list(TYPES)

@@ -7,8 +7,6 @@ from datetime import date
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
-from bilbs_cli.toml_text import entries
-
 Place = tuple[str | int, ...]
 
 
@@ -57,6 +55,8 @@ def shown(place: Place) -> str:
 
 def _placed(text: str) -> Iterator[tuple[Place, int]]:
     """Yield the place of every header and key with its line; tables of an array are numbered."""
+    from bilbs_cli.toml_text import entries  # only a file with problems pays for it
+
     lines = text.split("\n")
     counts: dict[Place, int] = {}
     for entry in entries(text):
