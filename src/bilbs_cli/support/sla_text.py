@@ -24,6 +24,18 @@ WORDS = {
     "monthly": "by the month",
 }
 
+OURS = {
+    "all": "all of it",
+    "limit": "the limit",
+    "calendar": "the calendar",
+    "pause": "what pauses it",
+    "business_day": "what a business day is",
+    "calendar.all": "the hours",
+    "calendar.hours": "the hours",
+    "calendar.zone": "the zone",
+    "calendar.holidays": "the holidays",
+}
+
 
 def page(asked: Question, clocks: Sequence[Clock], width: int, *, explained: bool = False) -> str:
     """Return the answer: one block for each promise, in lines of at most `width` columns."""
@@ -77,16 +89,18 @@ def _due(asked: Question, clock: Clock) -> str:
             if clock.state == NOT_STARTED
             else "never: its calendar does not open"
         )
-    text = f"{when(asked.plan, clock.due)}  ({as_time(clock.due):%H:%M} UTC)"
+    text = f"{when(asked.plan, clock.due)} ({as_time(clock.due):%H:%M} UTC)"
     if clock.state in {MET, STOPPED}:
         return text
     left = clock.due - moment(asked.now)
-    text += f"  in {show_span(left)}" if left >= 0 else f"  {show_span(-left)} ago"
+    text += f", in {show_span(left)}" if left >= 0 else f", {show_span(-left)} ago"
     return f"{text}, if the wait ended now" if clock.provisional else text
 
 
 def _state(asked: Question, clock: Clock) -> str:
-    text = f"{WORDS.get(clock.state, clock.state)}: {STATES[clock.state]}" if clock.state != RUNNING else "running"
+    text = WORDS.get(clock.state, clock.state)
+    if clock.state not in {RUNNING, NOT_STARTED}:
+        text += f": {STATES[clock.state]}"
     if clock.state == BREACHED:
         late = (clock.kept if clock.kept is not None else moment(asked.now)) - (clock.due or 0)
         text = f"BREACHED, {show_span(late)} late" + (
@@ -104,8 +118,8 @@ def _counts(plan: Plan, clock: Clock) -> str:
     calendar = plan.provider.calendar(one.calendar)
     zone = f" {calendar.zone}" if calendar.zone else ""
     text = f"{one.limit.text} on {calendar.name} ({calendar.hours}{zone})"
-    ours = assumed(plan, clock)
-    return f"{text}; assumed: {', '.join('all of it' if key == 'all' else key for key in ours)}" if ours else text
+    ours = [OURS.get(key, key) for key in assumed(plan, clock)]
+    return f"{text}; assumed: {', '.join(ours)}" if ours else text
 
 
 def _arithmetic(asked: Question, clock: Clock, width: int) -> Iterator[str]:

@@ -15,7 +15,7 @@ MET, BREACHED, STOPPED, NOT_STARTED = "met", "breached", "stopped", "not_started
 EVENT, BEST_EFFORT, MONTHLY = "event", "best_effort", "monthly"
 STATES = {
     RUNNING: "time is counted now",
-    OUTSIDE: "outside business hours: time is not counted now",
+    OUTSIDE: "time is not counted now",
     WAITING_ON_YOU: "the clock waits for your answer",
     PAUSED: "the clock waits for a third party",
     MET: "kept in time",
