@@ -38,7 +38,7 @@ RANKS = (
     ),
     (
         2,
-        r"config|toml_file|crash|credentials|diag\.[a-z_]+(\..*)?|providers\.loading|support\..*|plan\..*|sandbox(\..*)?",
+        r"config|toml_file|crash|credentials|diag\.[a-z_]+(\..*)?|providers\.(loading|plan_cache)|support\..*|plan\..*|sandbox(\..*)?",
     ),
 )
 FEATURES = ("diag", "plan", "support", "sandbox")

@@ -2,15 +2,17 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple  # no __future__ annotations: each text would be compiled anew at every start
 
 from bilbs_cli import files, paths
 from bilbs_cli.errors import ConfigProblem, NotFound
+from bilbs_cli.providers import plan_cache, schema
 from bilbs_cli.providers.model import Provider
 from bilbs_cli.providers.reading import Problem
-from bilbs_cli.providers.schema import Broken, parse
+from bilbs_cli.providers.schema import Broken
 
 BUILT_IN = Path(__file__).parent
 LIMIT = 1 << 20
@@ -75,11 +77,23 @@ def load(name: str, env: Mapping[str, str] | None = None) -> Provider:
 def read(file: Found) -> Provider:
     """Return what a provider file says; its id must be the file's name. Raises `ConfigProblem`."""
     try:
-        provider = parse(text_of(file.path), str(file.path), file.origin)
+        provider = _parsed(file)
     except Broken as error:
         raise problem(error) from error
     if provider.id != file.id:
         raise problem(Broken([Problem(str(file.path), 0, "id", f"{provider.id} in a file named {file.path.name}")]))
+    return provider
+
+
+def _parsed(file: Found) -> Provider:
+    kept = plan_cache.read(file.path)
+    if kept is not None:
+        with suppress(Broken):  # kept by another schema: the file itself says what is wrong, with its lines
+            return schema.build(kept, "", str(file.path), file.origin)
+    text = text_of(file.path)
+    data = schema.parsed(text, str(file.path))
+    provider = schema.build(data, text, str(file.path), file.origin)
+    plan_cache.keep(file.path, data)
     return provider
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,11 +45,22 @@ class Broken(Exception):
 
 def parse(text: str, path: str, origin: str = "built-in") -> Provider:
     """Return the provider that a file describes. Raises `Broken` with every problem."""
-    document = Document(path, text)
+    return build(parsed(text, path), text, path, origin)
+
+
+def parsed(text: str, path: str) -> dict[str, Any]:
+    """Return the tables of a provider file. Raises `Broken` for a text that is no TOML."""
+    import tomllib  # 4 ms, which a plan that is kept (plan_cache) does not pay
+
     try:
-        data = tomllib.loads(text)
+        return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise Broken([_syntax(path, str(error))]) from error
+
+
+def build(data: dict[str, Any], text: str, path: str, origin: str) -> Provider:
+    """Return the provider that the tables of a file describe; `text` is needed to name lines. Raises `Broken`."""
+    document = Document(path, text)
     provider = _provider(Table(document, (), data), origin)
     if document.problems:
         raise Broken(sorted(document.problems, key=lambda one: one.line or 1 << 30))  # those without a line last

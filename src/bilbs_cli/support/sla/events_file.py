@@ -48,20 +48,22 @@ def parse(text: str, name: str, provider: Provider) -> dict[str, Story]:
 def _items(text: str, name: str) -> Iterator[tuple[str, Any]]:
     """Yield each event with its place."""
     try:
-        whole = json.loads(text) if text.lstrip()[:1] in {"[", "{"} else None
+        whole = json.loads(text) if text.lstrip()[:1] == "[" or text.lstrip()[:1] == "{" else None
     except (json.JSONDecodeError, RecursionError):
         whole = None
     items = whole.get("events", whole.get("data")) if isinstance(whole, Mapping) and "type" not in whole else whole
     if isinstance(items, list):
         yield from ((f"{name}: events[{number + 1}]", item) for number, item in enumerate(items))
         return
+    decode = json.JSONDecoder().decode  # json.loads looks at its flags anew for each of thousands of lines
     for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
+        if line and not line.isspace():
             try:
-                yield f"{name}:{number}", json.loads(line)
+                item = decode(line)
             except (json.JSONDecodeError, RecursionError) as error:
                 what = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
                 raise ValueError(f"{name}:{number}: no JSON ({what}); write one event a line, or a list") from None
+            yield f"{name}:{number}", item
 
 
 def _add(story: Story, item: Mapping[str, Any], place: str, provider: Provider) -> None:
@@ -90,9 +92,9 @@ def _by(item: Mapping[str, Any], kind: str, place: str) -> str:
 
 def _text(item: Mapping[str, Any], key: str, place: str, default: str | None = None) -> str:
     value = item.get(key, default)
-    if not isinstance(value, str) or (not value and default is None):
-        raise ValueError(f"{place}.{key}: {'missing' if value is None else 'expected a text'}")
-    return value
+    if type(value) is str and (value or default is not None):
+        return value
+    raise ValueError(f"{place}.{key}: {'missing' if value is None else 'expected a text'}")
 
 
 def _known(item: Mapping[str, Any], key: str, place: str, known: tuple[str, ...]) -> str:
@@ -104,13 +106,12 @@ def _known(item: Mapping[str, Any], key: str, place: str, known: tuple[str, ...]
 
 def _time(item: Mapping[str, Any], place: str) -> datetime:
     text = _text(item, "at", place)
-    wrong = f"{place}.at: {text!r} is no time with a zone; write RFC 3339, 2026-11-24T22:47:00Z"
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(wrong) from None
-    if at.tzinfo is None or not 1971 <= at.year < 2300:
-        raise ValueError(wrong)
+        at = None
+    if at is None or at.tzinfo is None or not 1971 <= at.year < 2300:
+        raise ValueError(f"{place}.at: {text!r} is no time with a zone; write RFC 3339, 2026-11-24T22:47:00Z")
     return at.astimezone(UTC)
 
 
