@@ -38,7 +38,10 @@ def files() -> Rows:
         {"path": "/etc/bilbs/providers.d", "meaning": "support plans of this machine"},
         {"path": str(state), "meaning": "state: interrupted runs, pseudonyms; BILBS_STATE_DIR moves it"},
         {"path": str(state / "card.toml"), "meaning": "the wallet card that was last fetched from the desk"},
-        {"path": str(state / "cache"), "meaning": "public holidays and support plans as last read; made anew when absent"},
+        {
+            "path": str(state / "cache"),
+            "meaning": "public holidays and support plans as last read; made anew when absent",
+        },
         {"path": str(state / "crash"), "meaning": "crash logs, redacted, the newest 20"},
     ]
 

@@ -104,3 +104,12 @@ def show_span(seconds: float) -> str:
     minutes = int(seconds // 60)
     parts = ((minutes // 1440, "d"), (minutes // 60 % 24, "h"), (minutes % 60, "min"))
     return " ".join(f"{count} {unit}" for count, unit in parts if count)
+
+
+def show_time(when: datetime) -> str:
+    """Return an aware time for people, in UTC, to the second.
+
+    >>> show_time(datetime(2026, 11, 21, 3, 30, 5, tzinfo=UTC))
+    '2026-11-21 03:30:05 UTC'
+    """
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

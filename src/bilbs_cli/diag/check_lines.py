@@ -10,6 +10,7 @@ from bilbs_cli.diag import check_words, suggest
 from bilbs_cli.diag.checked import Checked
 from bilbs_cli.diag.findings import Finding, Severity, Verdict
 from bilbs_cli.escape import visible
+from bilbs_cli.quantities import show_time
 from bilbs_cli.tables import cells, wrapped
 
 WIDTH = 80
@@ -36,10 +37,10 @@ def _verdict(checked: Checked, width: int) -> Iterator[str]:
     yield from wrapped(check_words.headline(checked), "", width)
     place = "this box" if checked.source == "live" else checked.source
     yield from wrapped(
-        f"{place}, as of {check_words.time_words(checked.collected_at)}; Xid catalogue {checked.catalogue}", "", width
+        f"{place}, as of {show_time(checked.collected_at)}; Xid catalogue {checked.catalogue}", "", width
     )
     if first := next((one for one in checked.timeline if one.first_cause), None):
-        yield from wrapped(f"It began at {check_words.time_words(first.at)} ({first.source}): {first.text}", "", width)
+        yield from wrapped(f"It began at {show_time(first.at)} ({first.source}): {first.text}", "", width)
 
 
 def _findings(told: Sequence[tuple[Finding, list[Finding]]], width: int) -> Iterator[list[str]]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 
 from bilbs_cli.diag import box_lines, checked_json
 from bilbs_cli.diag.checked import LIVE, THIS_BUNDLE, Checked
 from bilbs_cli.diag.findings import FACTS, Evidence, Finding, Gap, NotEvaluated, Severity, Verdict, moment
+from bilbs_cli.quantities import show_time
 
 REASONS = 3
 ABSENT = "not present in these facts"  # what `model.lookup` says of a reading that nothing wrote
@@ -144,9 +144,4 @@ def steps(checked: Checked) -> Iterator[tuple[str, str]]:
 
 def _told_time(text: str | None) -> str:
     when = moment(text)
-    return time_words(when) if when else ""
-
-
-def time_words(when: datetime) -> str:
-    """Return a time for people."""
-    return f"{when:%Y-%m-%d %H:%M:%S} UTC"
+    return show_time(when) if when else ""

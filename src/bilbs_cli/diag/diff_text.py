@@ -9,7 +9,7 @@ from bilbs_cli import terminal
 from bilbs_cli.diag.diff import Change, Diff, Group, Kind, Side, as_json
 from bilbs_cli.diag.diff_change import words
 from bilbs_cli.diag.findings import moment
-from bilbs_cli.quantities import show_duration
+from bilbs_cli.quantities import show_duration, show_time
 from bilbs_cli.tables import wrapped
 
 KIND = "diag.diff"
@@ -92,7 +92,7 @@ def _side(side: Side) -> str:
     place = "this box" if side.source == "live" else side.source
     disguise = ", pseudonymised" if side.disguised else ""
     when = moment(side.collected_at)
-    return f"{side.host or 'unnamed box'}, {f'{when:%Y-%m-%d %H:%M:%S} UTC' if when else 'no time'}{disguise}: {place}"
+    return f"{side.host or 'unnamed box'}, {show_time(when) if when else 'no time'}{disguise}: {place}"
 
 
 def _group(diff: Diff, group: Group, width: int) -> list[str]:

@@ -7,7 +7,6 @@ hands each subject of the rule's scope (a GPU, a sensor, the whole box) to `judg
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from bilbs_cli.diag.kernel_log.events import Log, logs_of
-from bilbs_cli.diag.model import NotCollected, ReadError, Reading, Value, branch, lookup
+from bilbs_cli.diag.model import NotCollected, ReadError, Reading, Value, branch, finite, lookup
 
 Facts = Mapping[str, Any]
 T = TypeVar("T")
@@ -241,13 +240,7 @@ class Case:
 
     def number(self, path: str) -> int | float | None:
         """Return the value at `path` when it is a finite number (True and False are none), else None."""
-        found = self.get(path)
-        if isinstance(found, bool) or not isinstance(found, int | float):
-            return None
-        try:
-            return found if math.isfinite(found) else None
-        except OverflowError:  # a whole number that no float can hold: no reading has one
-            return None
+        return finite(self.get(path))
 
     def names(self, path: str) -> tuple[str, ...]:
         """Return the names below `path`."""

@@ -205,7 +205,7 @@ def _seen(facts: Facts) -> Iterator[GpuIdentity]:
     devices = branch(facts, "gpu", "devices")
     with_driver = {address_of(device) for device in devices.values() if isinstance(device, Mapping)} - {""}
     nameless = [index for index, device in devices.items() if isinstance(device, Mapping) and not address_of(device)]
-    unclaimed = [address for address in _on_the_bus(facts) if address not in with_driver]
+    unclaimed = [address for address in on_the_bus(facts) if address not in with_driver]
     for index, device in devices.items():
         # as many without an address as addresses without one: the same GPUs, which would be counted twice
         if isinstance(device, Mapping) and (index not in nameless or len(nameless) > len(unclaimed)):
@@ -216,7 +216,8 @@ def _seen(facts: Facts) -> Iterator[GpuIdentity]:
         yield GpuIdentity(address, uuid=uuid[:64] if isinstance(uuid, str) else "", present="lost" if dead else "pci")
 
 
-def _on_the_bus(facts: Facts) -> list[str]:
+def on_the_bus(facts: Facts) -> list[str]:
+    """Return the addresses of the NVIDIA GPUs that Linux lists, in PCI order."""
     found = {address for address, one in branch(facts, "gpu", "pci").items() if value(one, "kind") == "gpu"}
     listed = value(facts, "gpu", "system", "gpus_in_pci")
     found |= {one.lower() for one in listed if isinstance(one, str)} if isinstance(listed, list) else set()

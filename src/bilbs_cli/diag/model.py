@@ -6,6 +6,7 @@ Units stand in the last name (`_w`, `_c`, `_bytes`, `_mhz`, `_s`, `_percent`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -117,6 +118,16 @@ def lookup(tree: Mapping[str, Any], *path: str) -> Reading:
     for name in map(_step, path):
         node = node.get(name) if isinstance(node, Mapping) else None
     return decode(node)
+
+
+def finite(found: object) -> int | float | None:
+    """Return a finite number, None for anything else (True and False are none)."""
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        return None
+    try:
+        return found if math.isfinite(found) else None
+    except OverflowError:  # a whole number that no float can hold: no reading has one
+        return None
 
 
 def value(tree: Mapping[str, Any], *path: str) -> Any:

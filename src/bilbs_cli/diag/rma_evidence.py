@@ -17,6 +17,7 @@ from bilbs_cli.diag.rma_parts import Part
 from bilbs_cli.diag.swaps import Entry, Follows, ledger
 from bilbs_cli.diag.timeline import Moment
 from bilbs_cli.escape import visible
+from bilbs_cli.quantities import show_time
 
 ReadMember = Callable[[str], bytes | None]
 
@@ -166,7 +167,7 @@ def place_of(proof: Evidence) -> str:
 def time_of(text: str | None) -> str:
     """Return the time of an event for people, the text itself where it is none."""
     when = moment(text)
-    return f"{when:%Y-%m-%d %H:%M:%S} UTC" if when else text or ""
+    return show_time(when) if when else text or ""
 
 
 def _records(checked: Checked, part: Part, case: Case) -> Iterator[Mapping[str, Any]]:

@@ -15,6 +15,7 @@ from bilbs_cli.diag.rma_identifiers import REAL_NAMES, Identifier
 from bilbs_cli.diag.rma_oems import Oem
 from bilbs_cli.diag.rma_parts import Part
 from bilbs_cli.escape import visible
+from bilbs_cli.quantities import show_time
 
 WIDTH = 78  # of prose: mail and web forms wrap longer lines themselves, badly
 QUOTED = 8  # lines of evidence in the case text
@@ -303,7 +304,7 @@ def _step(number: int, text: str) -> list[str]:
 
 def _made_from(told: Told) -> Iterator[str]:
     checked, source = told.checked, told.source
-    yield visible(f"Made from {source.name}, collected {checked.collected_at:%Y-%m-%d %H:%M:%S} UTC by {checked.tool}")
+    yield visible(f"Made from {source.name}, collected {show_time(checked.collected_at)} by {checked.tool}")
     yield f"sha256 of it: {source.sha256 or 'none, it is not one file'}"
     yield visible(
         f"Xid catalogue {checked.catalogue}; {'pseudonymised' if told.disguised else 'names and serial numbers are real'}"

@@ -14,7 +14,7 @@ from bilbs_cli.diag.bundle.manifest import Item
 from bilbs_cli.diag.checked import Checked
 from bilbs_cli.diag.model import Status
 from bilbs_cli.escape import visible
-from bilbs_cli.quantities import show_duration
+from bilbs_cli.quantities import show_duration, show_time
 
 Facts = Mapping[str, Any]
 
@@ -124,7 +124,7 @@ def _next(header: Facts, items: Sequence[Item]) -> Iterator[str]:
 
 def _moment(text: str) -> str:
     try:
-        return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S} UTC"
+        return show_time(datetime.fromisoformat(text))
     except ValueError:
         return "at a time not known"
 

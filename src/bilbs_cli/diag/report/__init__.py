@@ -14,6 +14,7 @@ from bilbs_cli.diag.findings import Box, Finding, Severity, Verdict
 from bilbs_cli.diag.report import cards, places, readings, story, strips
 from bilbs_cli.diag.report.markup import Markup, join, tag
 from bilbs_cli.diag.slots import slot_map
+from bilbs_cli.quantities import show_time
 
 MOST = 200  # findings with a card; all are in findings.json
 MOST_SUSPECTS = 8
@@ -54,14 +55,14 @@ def _style() -> str:
 def _header(checked: Checked, told: Told) -> Markup:
     status = checked_json.status(checked)
     first = next((one for one in checked.timeline if one.first_cause), None)
-    began = f"It began at {check_words.time_words(first.at)} ({first.source}): {first.text}" if first else ""
+    began = f"It began at {show_time(first.at)} ({first.source}): {first.text}" if first else ""
     sev, why = suggest.overall(checked.judgement)
     ticket = f"Suggested severity of a ticket: {suggest.NAMES.get(sev, sev)}, because {why}. You decide." if sev else ""
     return tag(
         "header",
         tag("h1", check_words.headline(checked)),
         tag("p", box_lines.name(checked.header, checked.facts)),
-        tag("p", f"As of {check_words.time_words(checked.collected_at)}"),
+        tag("p", f"As of {show_time(checked.collected_at)}"),
         tag("p", began) if began else "",
         _suspects(told),
         _steps(checked),

@@ -8,8 +8,8 @@ from typing import Any
 from bilbs_cli.diag import identity
 from bilbs_cli.diag.findings import Facts, Gap, gap_of
 from bilbs_cli.diag.identity import GpuIdentity
-from bilbs_cli.diag.model import Value, branch, lookup, value
-from bilbs_cli.diag.report.strips import Strip, number
+from bilbs_cli.diag.model import Value, branch, finite, lookup, value
+from bilbs_cli.diag.report.strips import Strip
 
 MOST_SENSORS = 256
 GIB = 2**30
@@ -26,7 +26,7 @@ def of_gpu(facts: Facts, gpu: GpuIdentity) -> list[Strip]:
 
 def _of_device(device: Facts) -> Iterator[Strip]:
     yield _temperature(device)
-    hottest = number(value(device, "temperature_thresholds", "memory_max_c"))
+    hottest = finite(value(device, "temperature_thresholds", "memory_max_c"))
     limits = f"limit {hottest:.0f} C" if hottest else ""
     yield _strip(
         device,
@@ -37,14 +37,14 @@ def _of_device(device: Facts) -> Iterator[Strip]:
         high=110.0,
         limits=limits,
     )
-    cap = number(value(device, "power_limit_enforced_w"))
+    cap = finite(value(device, "power_limit_enforced_w"))
     yield _strip(device, "Power", ("power_w",), "{:.0f} W", high=cap, limits=f"capped at {cap:.0f} W" if cap else "")
-    total = number(value(device, "memory", "total_bytes"))
+    total = finite(value(device, "memory", "total_bytes"))
     size = f"of {total / GIB:.0f} GiB" if total else ""
-    used = number(value(device, "memory", "used_bytes"))
+    used = finite(value(device, "memory", "used_bytes"))
     words = f"{used / GIB:.1f} GiB" if used is not None else "{}"
     yield _strip(device, "Memory in use", ("memory", "used_bytes"), words, high=total, limits=size)
-    widest = number(value(device, "pcie", "width_max"))
+    widest = finite(value(device, "pcie", "width_max"))
     lanes = f"of x{widest:.0f}" if widest else ""
     yield _strip(device, "PCIe lanes", ("pcie", "width_current"), "x{:.0f}", high=widest, limits=lanes)
     for name, counted in (("since the driver was loaded", "volatile"), ("in its life", "aggregate")):
@@ -56,9 +56,9 @@ def _of_device(device: Facts) -> Iterator[Strip]:
 
 def _temperature(device: Facts) -> Strip:
     """Return the temperature. NVML_TEMPERATURE_THRESHOLD_SLOWDOWN, or what the margins to it (T.Limit) come to."""
-    slow, off = (number(value(device, "temperature_thresholds", name)) for name in ("slowdown_c", "shutdown_c"))
-    now, margin = number(value(device, "temperature_c")), number(value(device, "temperature_margin_c"))
-    behind = number(value(device, "temperature_tlimits", "slowdown_c"))
+    slow, off = (finite(value(device, "temperature_thresholds", name)) for name in ("slowdown_c", "shutdown_c"))
+    now, margin = finite(value(device, "temperature_c")), finite(value(device, "temperature_margin_c"))
+    behind = finite(value(device, "temperature_tlimits", "slowdown_c"))
     if slow is None and now is not None and margin is not None and behind is not None:
         slow = now + margin - behind
     named = [f"{word} at {limit:.0f} C" for word, limit in (("slows down", slow), ("shuts down", off)) if limit]
@@ -69,7 +69,7 @@ def _temperature(device: Facts) -> Strip:
 
 def _strip(device: Facts, name: str, path: tuple[str, ...], form: str, **limits: Any) -> Strip:
     reading = lookup(device, *path)
-    at = number(reading.value) if isinstance(reading, Value) else None
+    at = finite(reading.value) if isinstance(reading, Value) else None
     if at is not None:
         return Strip(name, form.format(at), at, **limits)
     kind, reason = gap_of(reading)
@@ -97,11 +97,11 @@ def _of_sensor(facts: Facts, key: str) -> Strip | None:
     if not isinstance(sensor, Mapping):
         return Strip(key, "this reading could not be understood")
     limits = sensor.get("thresholds")
-    at, name = number(sensor.get("value")), str(sensor.get("name") or key)
+    at, name = finite(sensor.get("value")), str(sensor.get("name") or key)
     if not isinstance(limits, Mapping) or not limits:
         return Strip(name, "not read") if at is None and not sensor.get("states") else None
     unit = {"degrees C": "C"}.get(str(sensor.get("unit")), str(sensor.get("unit") or ""))
-    known = {word: number(limits.get(word)) for word in ("lnr", "lcr", "lnc", "unc", "ucr", "unr")}
+    known = {word: finite(limits.get(word)) for word in ("lnr", "lcr", "lnc", "unc", "ucr", "unr")}
     told = [f"{words} {known[word]:g}" for word, words in _LIMITS.items() if known[word] is not None]
     return Strip(
         name,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from bilbs_cli.diag.check_words import time_words
 from bilbs_cli.diag.report.markup import Markup, join, tag
 from bilbs_cli.diag.timeline import Moment
+from bilbs_cli.quantities import show_time
 
 LANES = {"boot": "boot", "kernel": "kernel", "aer": "PCIe", "sel": "BMC", "service": "service"}
 LEFT, RIGHT, LANE = 48.0, 312.0, 16.0
@@ -43,7 +43,7 @@ def _picture(moments: Sequence[Moment]) -> Markup:
         parts.append(
             tag("circle", cx=_x(age, longest), cy=f"{y:.0f}", r=5 if one.first_cause else 3, class_=_marked(kind, one))
         )
-    told = f"{len(moments)} events in {len(lanes)} sources, the last at {time_words(last)}; the list below says each"
+    told = f"{len(moments)} events in {len(lanes)} sources, the last at {show_time(last)}; the list below says each"
     return tag("svg", join(parts), viewBox=f"0 0 320 {height:.0f}", role="img", aria_label=told, class_="story")
 
 
@@ -58,13 +58,13 @@ def _x(age: float, longest: float) -> str:
 def _row(one: Moment, anchors: Mapping[str, str]) -> Markup:
     kind = one.severity.value if one.severity else "mild"
     where = one.member + (f":{one.line}" if one.member and one.line else "")
-    notes = [f"{one.count} times until {time_words(one.last_at)}" if one.count > 1 and one.last_at else ""]
+    notes = [f"{one.count} times until {show_time(one.last_at)}" if one.count > 1 and one.last_at else ""]
     notes.append("time by the BMC's clock, set right" if one.corrected else "time worked out" if one.guessed else "")
     said = ", ".join(part for part in (*notes, where) if part)
     anchor = anchors.get(f"{one.rule}@{one.part}", "") if one.rule else ""
     return tag(
         "li",
-        tag("time", time_words(one.at), datetime=one.at.isoformat()),
+        tag("time", show_time(one.at), datetime=one.at.isoformat()),
         tag("span", one.source, class_="source"),
         join([tag("b", "first cause"), Markup(" ")]) if one.first_cause else "",
         tag("a", one.text, href=f"#{anchor}") if anchor else tag("span", one.text),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from bilbs_cli.diag.model import finite
 from bilbs_cli.diag.report.markup import Markup, join, tag
 
 WIDTH, HEIGHT = 200.0, 12.0
@@ -34,23 +34,13 @@ class Strip:
     @property
     def state(self) -> str:
         """Return `unknown`, `critical`, `warning` or `ok`: only what the limits say."""
-        at = number(self.at)
+        at = finite(self.at)
         if at is None:
             return "unknown"
         for name, high, low in (("critical", self.crit, self.low_crit), ("warning", self.warn, self.low_warn)):
             if (high is not None and at >= high) or (low is not None and at <= low):
                 return name
         return "ok"
-
-
-def number(value: object) -> float | None:
-    """Return a finite number, None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value) if math.isfinite(value) else None
-    except OverflowError:
-        return None
 
 
 def row(strip: Strip) -> Markup:
@@ -75,7 +65,7 @@ def row(strip: Strip) -> Markup:
 
 
 def _picture(strip: Strip) -> Markup:
-    at = number(strip.at)
+    at = finite(strip.at)
     parts = [tag("rect", class_="scale", x=0, y=3, width=WIDTH, height=6)]
     if at is not None:
         low, high = _scale(strip, at)

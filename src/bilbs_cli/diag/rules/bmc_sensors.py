@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bilbs_cli.diag.findings import Case, Evidence, Facts, Found, Gap, Rule, Severity, Unjudged, Verdict
-from bilbs_cli.diag.model import branch, value
+from bilbs_cli.diag.model import branch, finite, value
 from bilbs_cli.diag.rules.ipmi_states import IPMI, is_redundancy, level_of
 from bilbs_cli.diag.rules.scopes import SENSOR
 
@@ -69,20 +69,11 @@ def _name(sensor: Sensor) -> str:
     return _words(sensor.get("name")) or "a sensor without a name"
 
 
-def _number(one: object) -> float | None:
-    if isinstance(one, bool) or not isinstance(one, int | float):
-        return None
-    try:
-        return float(one) if math.isfinite(one) else None
-    except OverflowError:
-        return None
-
-
 def _limits(sensor: Sensor) -> dict[str, float]:
     """Return the limits that can be compared with; zero as an upper one is how firmware writes "none"."""
     found = sensor.get("thresholds")
     rows = found.items() if isinstance(found, Mapping) else ()
-    known = {str(name): limit for name, one in rows if (limit := _number(one)) is not None}
+    known = {str(name): limit for name, one in rows if (limit := finite(one)) is not None}
     return {name: limit for name, limit in known.items() if limit or not name.startswith("u")}
 
 
@@ -105,7 +96,7 @@ def crossing(sensor: Sensor) -> Crossing | None:
     if told in {"critical", "non-recoverable"}:
         side = next((state.partition(" ")[0] for state in _states(sensor) if state.endswith(told)), "")
         return Crossing(told, side)
-    reading, limits = _number(sensor.get("value")), _limits(sensor)
+    reading, limits = finite(sensor.get("value")), _limits(sensor)
     if reading is not None and not limits.get("lcr", -math.inf) >= limits.get("ucr", math.inf):
         for name, kind in (("nr", "non-recoverable"), ("cr", "critical")):
             if reading >= limits.get(f"u{name}", math.inf):
@@ -117,7 +108,7 @@ def crossing(sensor: Sensor) -> Crossing | None:
 
 def _told(sensor: Sensor) -> str:
     """Return name, what it watches, value and limits of a sensor."""
-    reading, unit, watches = _number(sensor.get("value")), _words(sensor.get("unit")), _words(sensor.get("entity"))
+    reading, unit, watches = finite(sensor.get("value")), _words(sensor.get("unit")), _words(sensor.get("entity"))
     shown = "no value" if reading is None else f"{reading:g} {unit}".strip()
     limits = ", ".join(f"{name} {limit:g}" for name, limit in _limits(sensor).items())
     return f"{_name(sensor)}{f' ({watches})' if watches else ''}: {shown}{f', limits {limits}' if limits else ''}"
@@ -186,7 +177,7 @@ def fan_stopped(case: Case) -> Iterator[Found]:
         return
     found = crossing(_heard(sensor))
     if found and _is_slow_fan(sensor, found):
-        name, reading = _name(sensor), _number(sensor.get("value"))
+        name, reading = _name(sensor), finite(sensor.get("value"))
         yield Found(
             f"fan {'stands still' if reading == 0 else 'is too slow'}: {_told(sensor)}",
             (case.cite("", _told(sensor)),),
@@ -260,7 +251,7 @@ def power_supply(case: Case) -> Iterator[Found]:
         return
     supplies = _supplies(case.box.facts)
     down = sum(bool(_lost(one)) for one in supplies)
-    number = _supply_number(sensor)
+    number = _supplyfinite(sensor)
     fed = any("input" in state for state in loud)
     told, proof = _fru(case, number)
     name = re.sub(r"[ _]?status$", "", _name(sensor), flags=re.IGNORECASE)
@@ -275,7 +266,7 @@ def power_supply(case: Case) -> Iterator[Found]:
     )
 
 
-def _supply_number(sensor: Sensor) -> str:
+def _supplyfinite(sensor: Sensor) -> str:
     found = NUMBER.search(_name(sensor)) or NUMBER.search(_words(sensor.get("entity")))
     return found[1] if found else ""
 

@@ -46,7 +46,7 @@ def seen(box: Box) -> Seen:
     devices = {index: branch(facts, "gpu", "devices", index) for index in branch(facts, "gpu", "devices")}
     addresses = {index: identity.address_of(device) for index, device in devices.items()}
     lost = {index for index, device in devices.items() if is_lost(device)}
-    on_bus = _on_the_bus(facts)
+    on_bus = identity.on_the_bus(facts)
     silent = [one for one in on_bus if answers(facts, one) is False and not _is_given_away(facts, one)]
     excluded = _excluded(facts)
     unclaimed = [
@@ -72,16 +72,6 @@ def seen(box: Box) -> Seen:
 def is_lost(device: Mapping[str, Any]) -> bool:
     """Say whether the driver answered a question about this GPU with "GPU is lost"."""
     return any(isinstance(one, ReadError) and one.kind == LOST for _, one in leaves(device))
-
-
-def _on_the_bus(facts: Mapping[str, Any]) -> list[str]:
-    """Return the addresses of the NVIDIA GPUs that Linux lists, in PCI order."""
-    listed = value(facts, "gpu", "system", "gpus_in_pci")
-    found = {one.lower() for one in listed if isinstance(one, str)} if isinstance(listed, list) else set()
-    found |= {address for address, one in branch(facts, "gpu", "pci").items() if value(one, "kind") == "gpu"}
-    pci = branch(facts, "pci", "devices").items()
-    found |= {address for address, one in pci if value(one, "kind") == "gpu" and value(one, "vendor_id") == "10de"}
-    return sorted(found, key=identity.pci_order)
 
 
 def answers(facts: Mapping[str, Any], address: str) -> object:

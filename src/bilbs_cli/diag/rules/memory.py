@@ -10,7 +10,7 @@ from bilbs_cli.diag.baseline import Baseline, baseline_of, history_of
 from bilbs_cli.diag.findings import BOX, Case, Found, Rule, Scope, Severity, Verdict
 from bilbs_cli.diag.inventory import counters_of, dimm_slots, disks_of
 from bilbs_cli.diag.model import branch
-from bilbs_cli.diag.rules.scopes import GPU, gpu_address
+from bilbs_cli.diag.rules.scopes import GPU
 from bilbs_cli.diag.runway import runway
 
 SOON = timedelta(days=30)  # ours: about what a replacement takes from order to rack
@@ -178,7 +178,7 @@ def row_remap_runway(case: Case) -> Found | None:
         counters_of(device),
         case.box.now,
         serial if isinstance(serial, str) else "",
-        gpu_address(device).lower(),
+        identity.address_of(device),
     )
     if not found.rate_per_week:
         return None

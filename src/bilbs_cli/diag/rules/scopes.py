@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from bilbs_cli.diag.findings import BOX, Facts, Scope
+from bilbs_cli.diag.findings import Facts, Scope
+from bilbs_cli.diag.identity import address_of
 from bilbs_cli.diag.model import ReadError, branch, lookup, value
 
 __all__ = [
-    "BMC",
-    "BOX",
     "DISK",
     "EDAC",
     "FILE_SYSTEM",
@@ -19,7 +18,6 @@ __all__ = [
     "MD_ARRAY",
     "NVME",
     "PCI_DEVICE",
-    "PCI_GPU",
     "SEL",
     "SENSOR",
 ]
@@ -27,18 +25,9 @@ __all__ = [
 Path = tuple[str, ...]
 
 
-def gpu_address(device: Facts) -> str:
-    """Return the PCI address of one GPU's facts, or the one that was left over for it; empty where unknown."""
-    for name in ("pci_bus_id", "pci_bus_id_by_elimination"):
-        found = value(device, name)
-        if isinstance(found, str) and found:
-            return found.lower()
-    return ""
-
-
 def gpu_part(facts: Facts, path: Path) -> str:
     """Return the id of the GPU at `gpu/devices/<index>`."""
-    address = gpu_address(branch(facts, *path))
+    address = address_of(branch(facts, *path))
     return f"gpu:{address}" if address else f"gpu:index:{path[-1]}"
 
 
@@ -83,7 +72,6 @@ def _file_system(facts: Facts, path: Path) -> str:
 
 
 GPU = Scope("gpu", "gpu/devices/*", gpu_part, _no_gpu, lambda _, path: f"GPU {path[-1]}")
-PCI_GPU = Scope("gpu", "gpu/pci/*", _named("gpu"), _no_gpu)
 PCI_DEVICE = Scope(
     "pci", "pci/devices/*", _named("pci"), _not_read("pci", what="the PCI devices were"), _called("PCI device")
 )
@@ -94,7 +82,6 @@ SENSOR = Scope(
     _not_read("bmc", "sensors", what="the BMC's sensors were"),
     lambda facts, path: f"BMC sensor {_sensor_name(facts, path)}",
 )
-BMC = Scope("bmc", "bmc", lambda _facts, _path: "bmc", label=lambda _facts, _path: "the BMC")
 SEL = Scope(
     "bmc:sel",
     "bmc/sel",
