@@ -276,7 +276,7 @@ os.environ.clear(); os.environ["BILBS_PAGER"] = sys.argv[1]
 sys.exit(pager.run([]))
 """
     script = """
-        mount --make-rprivate / && mount -o remount,ro,bind / && mount -t tmpfs -o ro tmpfs /tmp
+        mount --make-rprivate / && mount -o remount,ro,bind / && { mount -o remount,ro,bind /tmp 2>/dev/null || true; }
         exec "$0" -c "$1" "$2"
     """
     done = subprocess.run(
