@@ -6,7 +6,6 @@ Reading TOML takes 10 ms of each start, with the import of its reader; JSON take
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +34,10 @@ def keep(path: Path, data: Mapping[str, Any]) -> None:
 
 
 def _place(path: Path) -> Path:
-    name = sha256(str(path.absolute()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    return paths.state_dir() / "cache" / "plans" / f"{path.stem[:40]}-{name}.json"
+    folder = str(path.absolute().parent).replace("/", "+")[
+        -120:
+    ]  # two that collide overwrite each other's copy: the path is in it
+    return paths.state_dir() / "cache" / "plans" / f"{path.stem[:40]}-{folder}.json"
 
 
 def _fingerprint(path: Path) -> list[Any]:

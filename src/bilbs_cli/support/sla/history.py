@@ -61,6 +61,9 @@ class Event(NamedTuple):
     on: str = ""
 
 
+Stamped = tuple[int, Event]  # an event with its moment
+
+
 class Pause(NamedTuple):
     """Time that may not count, for its reason (`waiting_customer`, `waiting_third_party`, `resolved`); `to` None: it lasts."""
 
@@ -112,18 +115,18 @@ class History(NamedTuple):
 def build(provider: Provider, severity: str, opened: datetime, events: Iterable[Event], now: datetime) -> History:
     """Return what follows from a ticket opened with a severity id; events after `now` have not happened yet."""
     start = moment(opened)
-    past = sorted((one for one in events if one.at <= now), key=lambda one: one.at)
+    past = sorted(((moment(one.at), one) for one in events if one.at <= now), key=lambda pair: pair[1].at)
     return History(
         opened=start,
         periods=_periods(provider, severity, start, past),
         pauses=tuple(_pauses(past)),
-        kept=tuple((moment(one.at), one.type) for one in past if one.by == ENGINEER),
+        kept=tuple((at, one.type) for at, one in past if one.by == ENGINEER),
         resolved=_last(past, "resolved", undone_by="reopened"),
         closed=_last(past, "closed", undone_by="reopened"),
     )
 
 
-def _periods(provider: Provider, severity: str, start: int, events: Sequence[Event]) -> tuple[Period, ...]:
+def _periods(provider: Provider, severity: str, start: int, events: Sequence[Stamped]) -> tuple[Period, ...]:
     """Return the severities in force: the customer's word counts at once, the vendor's lower one after a person has looked."""
     periods = [Period(start, severity, CUSTOMER)]
     wanted = ""  # what the vendor lowered it to before anyone had looked
@@ -133,8 +136,7 @@ def _periods(provider: Provider, severity: str, start: int, events: Sequence[Eve
         if to != periods[-1].severity:
             periods.append(Period(at, to, by))
 
-    for one in events:
-        at = moment(one.at)
+    for at, one in events:
         if one.type == "severity":
             lowers = provider.rank(one.to) > provider.rank(periods[-1].severity)
             if one.by != CUSTOMER and lowers and not looked:
@@ -150,11 +152,10 @@ def _periods(provider: Provider, severity: str, start: int, events: Sequence[Eve
     return tuple(periods)
 
 
-def _pauses(events: Sequence[Event]) -> Iterator[Pause]:
+def _pauses(events: Sequence[Stamped]) -> Iterator[Pause]:
     """Yield the waits and the times between `resolved` and `reopened`, in order; a new wait ends the one before."""
     begin, reason = 0, ""
-    for one in events:
-        at = moment(one.at)
+    for at, one in events:
         answered = one.type == "responded" and one.by == CUSTOMER and reason == "waiting_customer"
         if reason and (one.type in {"waiting", "resumed", "resolved", "closed", "reopened"} or answered):
             yield Pause(begin, at, reason)
@@ -167,14 +168,14 @@ def _pauses(events: Sequence[Event]) -> Iterator[Pause]:
         yield Pause(begin, None, reason)
 
 
-def _last(events: Sequence[Event], kind: str, *, undone_by: str) -> int | None:
-    at = None
-    for one in events:
+def _last(events: Sequence[Stamped], kind: str, *, undone_by: str) -> int | None:
+    found = None
+    for at, one in events:
         if one.type == kind:
-            at = moment(one.at)
+            found = at
         elif one.type == undone_by:
-            at = None
-    return at
+            found = None
+    return found
 
 
 def stretches(provider: Provider, periods: Sequence[Period]) -> Iterator[Stretch]:
