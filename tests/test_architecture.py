@@ -34,7 +34,7 @@ RANKS = (
     ),
     (
         3,
-        r"diag\.(collect|run_start|assembly|requests|summary|front|guard|live|opening|checking|check_run)|support\.(delivery|card|card_picture|sla_question|sla_json|sla_month|sla_calendar|sla_text|reach_text|provider_text)|plan\.subscription",
+        r"diag\.(collect|run_start|assembly|requests|summary|front|guard|live|opening|checking|check_run)|support\.(delivery|submit|ticket_text|card|card_picture|sla_question|sla_json|sla_month|sla_calendar|sla_text|reach_text|provider_text)|plan\.subscription",
     ),
     (
         2,

@@ -2,11 +2,16 @@
 
     BilbsError
     ├── UsageProblem          2   a flag or an argument is wrong
+    ├── LoginNeeded           4   no token, or one that the desk does not take
     ├── NotFound              5
+    ├── Conflict              6   the desk says: not in this state, or it has changed
+    ├── PlanRequired          7   the plan does not include it; never for tickets and the pager
     ├── BundleIncomplete     20
     ├── VerificationFailed    1   a bundle is not what it says
     ├── SecretFound           1   the seal gate found a secret of this host in a finished archive
+    ├── Unavailable          69   the desk cannot be reached, or cannot answer now
     ├── OutputUnwritable     73   disk full, read-only, no permission on the output
+    ├── Queued               75   it is safe in the outbox, and not delivered
     ├── PermissionNeeded     77
     ├── ConfigProblem        78
     └── Interrupted         130
@@ -84,6 +89,41 @@ class UsageProblem(BilbsError):
 
     code = "usage"
     exit = Exit.USAGE
+
+
+class LoginNeeded(BilbsError):
+    """There is no token, or the desk does not take it."""
+
+    code = "login"
+    exit = Exit.LOGIN
+
+
+class Conflict(BilbsError):
+    """The desk says that the thing is not in a state for this, or has changed."""
+
+    code = "conflict"
+    exit = Exit.CONFLICT
+
+
+class PlanRequired(BilbsError):
+    """The plan does not include this."""
+
+    code = "plan-required"
+    exit = Exit.PLAN_REQUIRED
+
+
+class Unavailable(BilbsError):
+    """The desk cannot be reached, or cannot answer now; the same may succeed later."""
+
+    code = "unavailable"
+    exit = Exit.UNAVAILABLE
+
+
+class Queued(BilbsError):
+    """What was written is safe in the outbox, and not delivered."""
+
+    code = "queued"
+    exit = Exit.QUEUED
 
 
 class NotFound(BilbsError):

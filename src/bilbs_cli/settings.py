@@ -217,6 +217,7 @@ ENVIRONMENT = (
     ("BILBS_STATE_DIR", "folder of all state"),
     ("BILBS_LOG", "debug, info, warning or error: how much is said on stderr"),
     ("BILBS_PAGER", "the pager number, over every card file"),
+    ("BILBS_TOKEN", "access token for the support desk"),
     ("BILBS_BMC_PASSWORD", "BMC password, for a script that has it in its environment"),
     ("CREDENTIALS_DIRECTORY", "folder of systemd credentials"),
     ("HOME, XDG_CONFIG_HOME, XDG_STATE_HOME", "where settings and state of a user are"),

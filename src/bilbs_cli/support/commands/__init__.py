@@ -12,6 +12,8 @@ COMMANDS: tuple[Group, ...] = (
     ("contacts", "bilbs_cli.support.commands.contacts_command", "Whom to reach, the first channel first."),
     ("severity", "bilbs_cli.support.commands.severity_command", "What each severity means, and which fits."),
     ("providers", "bilbs_cli.support.commands.provider_commands", "The support plans that this box can compute."),
+    ("ticket", "bilbs_cli.support.commands.ticket_commands", "Open and move tickets, with or without a network."),
+    ("outbox", "bilbs_cli.support.commands.outbox_commands", "What has not been delivered."),
     ("sla", "bilbs_cli.support.commands.sla_commands", "When an answer is due, and why then."),
 )
 
