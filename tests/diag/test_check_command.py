@@ -267,3 +267,28 @@ def test_a_real_bmc_exchange_gives_exactly_the_faults_that_were_put_in(bilbs: Bi
     found = [one for one in ended.json["data"]["findings"] if one["rule"].startswith("bmc.")]
     assert {(one["rule"], one["part"], one["severity"], one["caused_by"]) for one in found} == SEEDED
     assert len(found) == len(SEEDED)
+
+
+def test_a_log_of_which_only_the_end_was_read_is_named_everywhere(bilbs: Bilbs, tmp_path: Path) -> None:
+    root = tmp_path / "root" / "var" / "log"
+    root.mkdir(parents=True)
+    lines = (
+        f"Nov 26 09:{number // 1000:02d}:00 gpu01 kernel: [ {number}.0] usb 1-1: new device" for number in range(30000)
+    )
+    (root / "kern.log").write_text("\n".join(lines) + "\n")
+    env = {"BILBS_DIAG_MAX_FILE_SIZE": "256K"}
+    live = ("diag", "check", "--sysroot", str(tmp_path / "root"), "--since", "all")
+    whole = bilbs(*live, "--json").json["data"]["coverage"]["cut"]
+    assert whole == []
+    member = "kernel/var/log/kern.log"
+    assert bilbs(*live, "--json", env=env).json["data"]["coverage"]["cut"] == [member]
+    said = f"Not read whole (setting diag.max_file_size): {member}"
+    assert said in " ".join(bilbs(*live, env=env).stdout.split())
+    collected = bilbs("diag", "collect", *live[2:], "-o", str(tmp_path), "--json", env=env, timeout=90)
+    bundle = collected.json["data"]["path"]
+    shown = bilbs("diag", "check", bundle)
+    assert said in " ".join(shown.stdout.split())
+    assert bilbs("diag", "check", bundle, "--json").json["data"]["coverage"]["cut"] == [member]
+    html = tmp_path / "report.html"
+    bilbs("diag", "show", bundle, "--html", str(html))
+    assert said in html.read_text()

@@ -101,6 +101,7 @@ def test_a_dead_gpu_is_told_with_every_field_by_its_name() -> None:
         "not_evaluated": 12,
         "kinds": {"denied": 3, "unsupported": 9},
         "words": "42 checks by 30 rules, 12 not evaluated (9 unsupported, 3 denied)",
+        "cut": [],
     }
     assert [(one["part"], one["present"]) for one in told["gpus"]] == [
         ("gpu:0000:1b:00.0", "nvml"),

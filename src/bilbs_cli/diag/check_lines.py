@@ -98,6 +98,8 @@ def _end(checked: Checked, remembered: str, width: int) -> Iterator[str]:
     yield from wrapped(
         f"{judgement.evaluated} checks by {judgement.rules} rules. {check_words.coverage(checked)}", "", width
     )
+    if cut := check_words.not_whole(checked):
+        yield from wrapped(cut, "", width)
     for reason, count in check_words.reasons(judgement.not_evaluated):
         yield from wrapped(f"{count} x {reason}", "   ", width)
     sev, why = suggest.overall(judgement)

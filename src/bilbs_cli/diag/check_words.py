@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from bilbs_cli.diag import box_lines, checked_json
 from bilbs_cli.diag.checked import LIVE, THIS_BUNDLE, Checked
 from bilbs_cli.diag.findings import FACTS, Evidence, Finding, Gap, NotEvaluated, Severity, Verdict, moment
+from bilbs_cli.diag.kernel_log.events import logs_of
 from bilbs_cli.quantities import show_time
 
 REASONS = 3
@@ -113,6 +114,12 @@ def coverage(checked: Checked) -> str:
         type_ = "" if root else f": sudo bilbs diag {'check' if live else 'collect'}"
         said.append(f"{denied} {'denied' if root else 'need root'}{type_}")
     return f"{len(gaps)} not evaluated: {', '.join(said)}"
+
+
+def not_whole(checked: Checked) -> str:
+    """Return which logs were not read whole, as a sentence; empty where all were."""
+    cut = [log.member for log in logs_of(checked.facts) if log.cut]
+    return f"Not read whole (setting diag.max_file_size): {', '.join(cut)}" if cut else ""
 
 
 def reasons(gaps: Sequence[NotEvaluated]) -> list[tuple[str, int]]:

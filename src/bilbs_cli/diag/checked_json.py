@@ -10,6 +10,7 @@ from bilbs_cli.diag import identity, suggest
 from bilbs_cli.diag.checked import Checked
 from bilbs_cli.diag.findings import Evidence, Finding, NotEvaluated
 from bilbs_cli.diag.identity import GpuIdentity
+from bilbs_cli.diag.kernel_log.events import logs_of
 from bilbs_cli.diag.model import Value, branch, leaves
 from bilbs_cli.diag.timeline import Moment
 
@@ -55,6 +56,7 @@ def as_json(checked: Checked) -> dict[str, Any]:
             "not_evaluated": len(judgement.not_evaluated),
             "kinds": dict(sorted(Counter(one.kind.value for one in judgement.not_evaluated).items())),
             "words": judgement.coverage,
+            "cut": [log.member for log in logs_of(checked.facts) if log.cut],
         },
         "gpus": [_gpu(one) for one in checked.gpus],
         "timeline": [_moment(one) for one in checked.timeline],

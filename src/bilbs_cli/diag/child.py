@@ -28,7 +28,7 @@ import time
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import IO, Any, BinaryIO, cast
 
@@ -122,6 +122,7 @@ class Member:
         self._take(self._redaction.finish())
         self._send(self._framer.finish())
         if self._scanner and (log := self._scanner.finish()).lines:
+            log = replace(log, cut=truncated or status is not Status.OK)
             self.job.record(("log", self.name.partition("/")[2]), Value(events.encode(log)))
         self._item(status, exit_status, truncated, reason, self._framer.size, self._framer.sha256)
 

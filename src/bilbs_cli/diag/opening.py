@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -163,8 +163,12 @@ class _Reading:
         if not isinstance(self.document.get("facts"), Mapping):
             raise VerificationFailed(f"{self.source}: {FACTS} holds no facts")
         facts: model.Tree = json.loads(json.dumps(self._facts())) if self.logs else dict(self._facts())
+        cut = {log.member for log in events.logs_of(facts) if log.cut}  # what the run knew, and the scanner cannot
         for log in self.logs:
-            model.insert(facts, events.place(log.member), Value(events.encode(log)))
+            whole = log.member not in cut
+            model.insert(
+                facts, events.place(log.member), Value(events.encode(log if whole else replace(log, cut=True)))
+            )
         options = self.manifest.get("options")
         host = str(self.document.get("host") or self.manifest.get("host") or "")
         header = {

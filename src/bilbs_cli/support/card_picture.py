@@ -65,7 +65,7 @@ def svg(card: WalletCard) -> str:
     shapes = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH_MM}mm" height="{HEIGHT_MM}mm" viewBox="0 0 {WIDTH_MM} {HEIGHT_MM}">',
         f"<title>{escape(visible(card.provider))} support card</title>",
-        f'<rect x="0.1" y="0.1" width="{WIDTH_MM - 0.2}" height="{HEIGHT_MM - 0.2}" rx="{RADIUS_MM}" fill="{PAPER}" stroke="{FAINT}" stroke-width="0.2"/>',
+        f'<rect x="0.1" y="0.1" width="{WIDTH_MM - 0.2:g}" height="{HEIGHT_MM - 0.2:g}" rx="{RADIUS_MM}" fill="{PAPER}" stroke="{FAINT}" stroke-width="0.2"/>',
         f'<rect x="5" y="10.2" width="12" height="0.6" fill="{ACCENT}"/>',
         *map(_svg_text, layout(card)),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -55,12 +55,16 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """One member of the bundle with kernel lines, `lines` of them. `left_out`: events that were only counted."""
+    """One member of the bundle with kernel lines, `lines` of them. `left_out`: events that were only counted.
+
+    `cut`: it was not read whole, because it is too large or its reading was ended.
+    """
 
     member: str
     lines: int
     events: tuple[Event, ...]
     left_out: int = 0
+    cut: bool = False
 
 
 COLLECTORS = ("kernel", "gpu")  # whose folders hold logs (the fabric manager's is with the GPUs)
@@ -97,7 +101,8 @@ KINDS = (
 
 def encode(log: Log) -> dict[str, Any]:
     """Return the JSON form of a log, the value of its fact."""
-    return {"lines": log.lines, "left_out": log.left_out, "events": [_encode(event) for event in log.events]}
+    found = {"lines": log.lines, "left_out": log.left_out, "events": [_encode(event) for event in log.events]}
+    return found | ({"cut": True} if log.cut else {})
 
 
 def _encode(event: Event) -> dict[str, Any]:
@@ -117,7 +122,7 @@ def decode(member: str, value: object) -> Log | None:
     if not isinstance(value, Mapping) or not isinstance(value.get("events"), list):
         return None
     events = tuple(event for row in value["events"] if (event := _decode(row)))
-    return Log(member, _count(value.get("lines")), events, _count(value.get("left_out")))
+    return Log(member, _count(value.get("lines")), events, _count(value.get("left_out")), value.get("cut") is True)
 
 
 def _decode(row: object) -> Event | None:
@@ -169,7 +174,7 @@ def logs_of(facts: Mapping[str, Any], since: datetime | None = None) -> tuple[Lo
             reading = lookup(facts, collector, "log", name)
             log = decode(f"{collector}/{name}", reading.value) if isinstance(reading, Value) else None
             if log:
-                found.append(Log(log.member, log.lines, tuple(_newer(log.events, since)), log.left_out))
+                found.append(replace(log, events=tuple(_newer(log.events, since))))
     return tuple(found)
 
 

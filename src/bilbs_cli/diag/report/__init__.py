@@ -172,6 +172,8 @@ def _coverage(checked: Checked) -> Markup:
     judgement = checked.judgement
     gaps = judgement.not_evaluated
     said = tag("p", f"{judgement.evaluated} checks by {judgement.rules} rules. {check_words.coverage(checked)}")
+    if cut := check_words.not_whole(checked):
+        said = join([said, tag("p", cut)])
     if not gaps:
         return said
     rows = [
