@@ -19,6 +19,8 @@ from bilbs_cli.lazy_groups import Group, add_groups
 GROUPS: tuple[Group, ...] = (
     ("diag", "bilbs_cli.diag.commands", "Collect, verify, redact: the health of this box in one bundle."),
     ("support", "bilbs_cli.support.commands", "Reach support: pager, card, channels, severity, due times."),
+    ("login", "bilbs_cli.login_command", "Log in to support, from any terminal."),
+    ("logout", "bilbs_cli.logout_command", "Delete and revoke the login of this box."),
     ("config", "bilbs_cli.config_commands", "Every setting, and the place it came from."),
 )
 

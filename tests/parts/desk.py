@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl
 
 TOKEN = "a-token-of-the-tests"
 
@@ -24,6 +25,8 @@ class Desk:
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
     requests: int = 0
     fault: Callable[[dict[str, Any]], str] = lambda _: ""
+    oauth: list[tuple[int, dict[str, Any]]] = field(default_factory=list)  # the answers of /oauth, in turn
+    forms: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     seen_tokens: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -58,6 +61,9 @@ def _handler(desk: Desk) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
+            if self.path.startswith("/v1/oauth/"):
+                self._oauth()
+                return
             desk.requests += 1
             desk.seen_tokens.add(self.headers.get("Authorization", ""))
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -97,6 +103,14 @@ def _handler(desk: Desk) -> type[BaseHTTPRequestHandler]:
                         self._send(201, answer[:5], "application/json")
                     else:
                         self._send(201, answer, "application/json")
+
+        def _oauth(self) -> None:
+            form = dict(parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))
+            with desk.lock:
+                desk.forms.append((self.path.removeprefix("/v1/oauth/"), form))
+                status, answer = desk.oauth.pop(0) if desk.oauth else (200, {})
+            assert "Authorization" not in self.headers
+            self._send(status, json.dumps(answer).encode(), "application/json")
 
         def _send(self, status: int, data: bytes, kind: str, headers: dict[str, str] | None = None) -> None:
             self.send_response(status)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from bilbs_cli import __version__
-from bilbs_cli.errors import ConfigProblem
+from bilbs_cli.errors import ConfigProblem, Unavailable
 from bilbs_cli.escape import visible
 
 if TYPE_CHECKING:
@@ -105,6 +105,36 @@ class Desk:
             return Later(f"the desk's answer is over {LIMIT >> 20} MB")
         except httpx.HTTPError as error:
             return Later(_reason(error))
+
+
+def exchange(
+    base: str, path: str, form: Mapping[str, str], *, ca_bundle: str | None, proxy: str | None
+) -> tuple[int, dict[str, Any]]:
+    """Send a form without a token (RFC 6749, RFC 8628); return status and JSON answer.
+
+    Raises `Unavailable` where there is no answer, or one that is no JSON.
+    """
+    import httpx
+
+    address = _checked(base) + path
+    with httpx.Client(
+        verify=_trust(ca_bundle), proxy=proxy, follow_redirects=False, timeout=httpx.Timeout(READ_S, connect=CONNECT_S)
+    ) as client:
+        try:
+            with client.stream("POST", address, data=dict(form), headers={"Accept": "application/json"}) as reply:
+                document = _json(_content(reply))
+                status = reply.status_code
+        except _TooLong as error:
+            raise Unavailable(
+                f"the answer of {address} is over {LIMIT >> 20} MB", next="bilbs support contacts"
+            ) from error
+        except httpx.HTTPError as error:
+            raise Unavailable(f"no answer from {address}: {_reason(error)}", next="bilbs support contacts") from error
+    if document is None or 300 <= status < 400:
+        raise Unavailable(
+            f"{address} answered HTTP {status} without JSON: not the desk", next="check api.url and api.proxy"
+        )
+    return status, document
 
 
 class _TooLong(Exception):

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from bilbs_cli import credentials, paths
 from bilbs_cli.config import Config
-from bilbs_cli.errors import LoginNeeded, UsageProblem
-from bilbs_cli.support import api, delivery, outbox
+from bilbs_cli.errors import ConfigProblem, LoginNeeded, PermissionNeeded, UsageProblem
+from bilbs_cli.support import api, delivery, login, outbox
 from bilbs_cli.support.outbox import DELIVERED, Entry, Outbox
 
 BUDGET_S = 20.0
 URGENT_BUDGET_S = 10.0  # a Sev-1 without a receipt by then goes to the pager
-CREDENTIAL, VARIABLE = "bilbs.token", "BILBS_TOKEN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +41,19 @@ def submit(
     with outbox.opened() as box:
         after = box.get(ticket).id if ticket.startswith("ob_") else ""
         entry = box.add(kind, body, occurred_at=now(), ticket="" if after else ticket, after=after)
-        report = send(box, config, budget_s=budget_s, only=entry.chain)
+        try:
+            reason = send(box, config, budget_s=budget_s, only=entry.chain).stopped
+        except (LoginNeeded, PermissionNeeded, ConfigProblem) as error:  # it is on the disk: that is what must be said
+            reason = f"{error}; {error.next}" if error.next else str(error)
         entry = box.get(entry.id)
-        return Submitted(entry, "" if entry.state == DELIVERED else entry.last_error or report.stopped, box.volatile)
+        return Submitted(entry, "" if entry.state == DELIVERED else entry.last_error or reason, box.volatile)
 
 
 def send(box: Outbox, config: Config, *, budget_s: float, only: str = "") -> delivery.Report:
     """Send what waits in an outbox; without a token nothing leaves this box."""
-    found = token()
+    found = login.token(config)
     if found is None:
-        return delivery.Report(stopped="nobody is logged in on this box", logged_out=True)
+        return delivery.Report(stopped="nobody is logged in on this box (bilbs login)", logged_out=True)
     with desk(config, found) as there:
         return delivery.flush(box, there, budget_s=budget_s, only=only)
 
@@ -60,27 +61,11 @@ def send(box: Outbox, config: Config, *, budget_s: float, only: str = "") -> del
 def desk(config: Config, secret: str) -> api.Desk:
     """Return a connection to the desk of the settings. Raises `ConfigProblem`."""
     return api.Desk(
-        config.value("api.url") or api.BASE,
+        login.base(config),
         secret,
         ca_bundle=config.value("api.ca_bundle"),
         proxy=config.value("api.proxy"),
     )
-
-
-def token() -> str | None:
-    """Return the access token: `BILBS_TOKEN`, the systemd credential `bilbs.token`, the token file of the state folder.
-
-    Raises `PermissionNeeded` for a file that others can read, `LoginNeeded` for one that holds no token.
-    """
-    file = paths.state_dir() / "token"
-    found = credentials.find(CREDENTIAL, file=None, variable=VARIABLE)
-    if found is None and file.exists():
-        found = credentials.find(CREDENTIAL, file=file, variable=VARIABLE)
-    if found is not None and not re.fullmatch(r"[A-Za-z0-9._~+/=-]{8,4096}", found):
-        raise LoginNeeded(
-            "the token is not one: it has blanks or characters that no token has", next=f"set {VARIABLE} anew"
-        )
-    return found
 
 
 def reference(text: str) -> str:
