@@ -19,11 +19,13 @@ from bilbs_cli.lazy_groups import Group, add_groups
 GROUPS: tuple[Group, ...] = (
     ("diag", "bilbs_cli.diag.commands", "Collect, verify, redact: the health of this box in one bundle."),
     ("support", "bilbs_cli.support.commands", "Reach support: pager, card, channels, severity, due times."),
-    ("login", "bilbs_cli.login_command", "Log in to support, from any terminal."),
-    ("logout", "bilbs_cli.logout_command", "Delete and revoke the login of this box."),
     ("config", "bilbs_cli.config_commands", "Every setting, and the place it came from."),
 )
 
+COMMANDS: tuple[Group, ...] = (
+    ("login", "bilbs_cli.login_command", "Log in to support, from any terminal."),
+    ("logout", "bilbs_cli.logout_command", "Delete and revoke the login of this box."),
+)
 
 app = typer.Typer(
     name="bilbs",
@@ -35,7 +37,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich help costs 120 ms
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-add_groups(app, GROUPS)
+add_groups(app, (*GROUPS, *COMMANDS))
 
 
 def _version(asked: bool) -> None:
