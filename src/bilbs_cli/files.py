@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from bilbs_cli.errors import OutputUnwritable
+from bilbs_cli.errors import OutputUnwritable, PermissionNeeded
 
 
 def private_dir(path: Path) -> Path:
@@ -87,6 +87,15 @@ def cannot_write(path: Path, error: OSError) -> OutputUnwritable:
             next="choose another folder with -o, for example -o /dev/shm",
         )
     return OutputUnwritable(f"cannot write {path}: {reason}", next="choose another folder with -o")
+
+
+def not_written(path: Path, error: OSError | OutputUnwritable) -> OutputUnwritable | PermissionNeeded:
+    """Return the error for a file of the system that could not be changed: what is missing may only be the right to."""
+    if isinstance(error, PermissionError) or isinstance(error.__cause__, PermissionError):
+        return PermissionNeeded(
+            f"no permission to write {path}", safe="nothing was changed", next="the same command as root"
+        )
+    return error if isinstance(error, OutputUnwritable) else cannot_write(path, error)
 
 
 def existing_parent(path: Path) -> Path:

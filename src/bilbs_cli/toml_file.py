@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bilbs_cli import config, files
-from bilbs_cli.errors import OutputUnwritable, PermissionNeeded
+from bilbs_cli.errors import OutputUnwritable
 from bilbs_cli.toml_text import KeyPath, with_value
 
 
@@ -28,8 +28,4 @@ def set_values(path: Path, values: Mapping[KeyPath, Any]) -> None:
         path.parent.mkdir(mode=0o755 if for_all else 0o700, parents=True, exist_ok=True)
         files.write_private(path, text.encode(), mode=mode)
     except (OSError, OutputUnwritable) as error:
-        if isinstance(error, PermissionError) or isinstance(error.__cause__, PermissionError):
-            raise PermissionNeeded(
-                f"no permission to write {path}", safe="nothing was changed", next="the same command as root"
-            ) from error
-        raise error if isinstance(error, OutputUnwritable) else files.cannot_write(path, error) from error
+        raise files.not_written(path, error) from error

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from bilbs_cli import files
-from bilbs_cli.errors import BilbsError, OutputUnwritable, PermissionNeeded
+from bilbs_cli.errors import BilbsError, OutputUnwritable
 
 BEGIN = b"--- bilbs support card (bilbs support card --remove takes it out) ---\n"
 END = b"--- end of bilbs support card ---\n"
@@ -105,8 +105,4 @@ def _replace(path: Path, data: bytes) -> None:
         if info and (info.st_uid, info.st_gid) != (os.geteuid(), os.getegid()):
             os.chown(path, info.st_uid, info.st_gid)
     except (OSError, OutputUnwritable) as error:
-        if isinstance(error, PermissionError) or isinstance(error.__cause__, PermissionError):
-            raise PermissionNeeded(
-                f"no permission to write {path}", safe="nothing was changed", next="the same command as root"
-            ) from error
-        raise error if isinstance(error, OutputUnwritable) else files.cannot_write(path, error) from error
+        raise files.not_written(path, error) from error
