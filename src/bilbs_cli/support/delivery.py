@@ -10,7 +10,7 @@ from typing import Protocol
 
 from bilbs_cli import files
 from bilbs_cli.support.api import Answer, Later, LoggedOut, Never, Taken
-from bilbs_cli.support.outbox import DELIVERED, QUEUED, REFUSED, SENDING, Entry, Outbox
+from bilbs_cli.support.outbox import DELIVERED, QUEUED, SENDING, Entry, Outbox
 
 # The path of each kind; `{ticket}` is the desk's id of the ticket.
 PATHS = {
@@ -68,14 +68,12 @@ def flush(
 def _send_all(
     box: Outbox, desk: Poster, report: Report, until: float, only: str, sleep: Callable[[float], None]
 ) -> None:
-    blocked = {entry.chain for entry in box.entries(REFUSED) if entry.kind == "ticket.open"}
     for entry in list(box.entries(QUEUED, SENDING)):
         if only and entry.chain != only:
             continue
         ticket = _ticket(box, entry)
-        if entry.chain in blocked or ticket is None:
+        if ticket is None:
             report.held.append(entry)
-            blocked.add(entry.chain)
             continue
         answer = _try(box, desk, entry, PATHS[entry.kind].format(ticket=ticket), until, sleep)
         if isinstance(answer, Taken):
@@ -84,8 +82,6 @@ def _send_all(
         elif isinstance(answer, Never):
             box.refused(entry, f"{answer.code}: {answer.reason}")
             report.refused.append(box.get(entry.id))
-            if entry.kind == "ticket.open":
-                blocked.add(entry.chain)
         else:
             report.stopped, report.logged_out = answer.reason, isinstance(answer, LoggedOut)
             return
