@@ -22,7 +22,7 @@ RANKS = (
     (5, r"__main__|main"),
     (
         4,
-        r"terminal|progress|config_commands|login_command|logout_command|help_topics|(diag|plan)\.commands|diag\.[a-z]+_(text|commands)|support\.commands(\..*)?",
+        r"terminal|progress|config_commands|login_command|logout_command|help_topics|(diag|plan)\.commands|diag\.[a-z]+_(text|commands)|diag\.flags|support\.commands(\..*)?",
     ),
     (
         1,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bilbs_cli import terminal
-from bilbs_cli.diag import baseline_commands, judge_commands
+from bilbs_cli.diag import baseline_commands, flags, judge_commands
 from bilbs_cli.diag.job import Profile
 from bilbs_cli.errors import Exit
 
@@ -24,12 +24,6 @@ app = typer.Typer(
 Output = Annotated[
     str | None, typer.Option("-o", "--output", metavar="DIR", help="Folder of the bundle; '-' streams it to stdout.")
 ]
-Only = Annotated[
-    list[str] | None, typer.Option("--only", metavar="NAME", help="Only this collector (repeat it, or a,b).")
-]
-Skip = Annotated[
-    list[str] | None, typer.Option("--skip", metavar="NAME", help="All but this collector (repeat it, or a,b).")
-]
 
 
 @app.command(short_help="Collect a redacted bundle of this box; print its path.")
@@ -38,16 +32,14 @@ def collect(
     profile: Annotated[
         Profile | None, typer.Option(help="How much: triage ends in 10 s, full takes minutes.", show_default="standard")
     ] = None,
-    only: Only = None,
-    skip: Skip = None,
+    only: flags.Only = None,
+    skip: flags.Skip = None,
     since: Annotated[str, typer.Option(metavar="TIME", help="Logs since then: 24h, 7d, a date, or all.")] = "7d",
     deadline: Annotated[
         float | None,
         typer.Option(metavar="SECONDS", help="End the whole collection after this time.", show_default="120"),
     ] = None,
-    sysroot: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Read a mounted dead system instead of this one.")
-    ] = None,
+    sysroot: flags.Sysroot = None,
     max_file_size: Annotated[
         str | None,
         typer.Option(metavar="SIZE", help="Keep at most the tail of this size of each file.", show_default="64M"),
@@ -60,20 +52,14 @@ def collect(
     pseudonymize: Annotated[
         bool, typer.Option("--pseudonymize", help="Replace host, user, address and serial by stable pseudonyms.")
     ] = False,
-    bmc_host: Annotated[
-        str | None, typer.Option(metavar="HOST", help="Read a remote BMC (RMCP+) instead of /dev/ipmi0.")
-    ] = None,
-    bmc_user: Annotated[str | None, typer.Option(metavar="USER", help="Its user.")] = None,
-    bmc_port: Annotated[int | None, typer.Option(metavar="PORT", help="Its UDP port.", show_default="623")] = None,
-    bmc_password_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Its password; or BILBS_BMC_PASSWORD, or a credential.")
-    ] = None,
+    bmc_host: flags.BmcHost = None,
+    bmc_user: flags.BmcUser = None,
+    bmc_port: flags.BmcPort = None,
+    bmc_password_file: flags.BmcPasswordFile = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be read, with sizes; write nothing.")
     ] = False,
-    progress: Annotated[
-        str, typer.Option(metavar="auto|rich|plain|none", help="How to show what is going on (stderr).")
-    ] = "auto",
+    progress: flags.Progress = "auto",
     _json: terminal.Json = False,
 ) -> None:
     """Collect a redacted bundle of this box's health; print its path.
@@ -113,7 +99,7 @@ def collect(
 
 
 @app.command("list", short_help="List the collectors and what can be read here.")
-def list_collectors(only: Only = None, skip: Skip = None, _json: terminal.Json = False) -> None:
+def list_collectors(only: flags.Only = None, skip: flags.Skip = None, _json: terminal.Json = False) -> None:
     """List the collectors: what each reads, and whether it can run here."""
     from bilbs_cli.diag import plan_text, requests
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from bilbs_cli import terminal
+from bilbs_cli.diag import flags
 from bilbs_cli.errors import BilbsError, Exit
 
 
@@ -61,29 +62,17 @@ def check(
     baseline: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Compare with this baseline or bundle instead of the box's own.")
     ] = None,
-    sysroot: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Read a mounted dead system instead of this one.")
-    ] = None,
-    only: Annotated[
-        list[str] | None, typer.Option("--only", metavar="NAME", help="Only this collector (repeat it, or a,b).")
-    ] = None,
-    skip: Annotated[
-        list[str] | None, typer.Option("--skip", metavar="NAME", help="All but this collector (repeat it, or a,b).")
-    ] = None,
+    sysroot: flags.Sysroot = None,
+    only: flags.Only = None,
+    skip: flags.Skip = None,
     deadline: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="End reading after this time.", show_default="60")
     ] = None,
-    bmc_host: Annotated[
-        str | None, typer.Option(metavar="HOST", help="Read a remote BMC (RMCP+) instead of /dev/ipmi0.")
-    ] = None,
-    bmc_user: Annotated[str | None, typer.Option(metavar="USER", help="Its user.")] = None,
-    bmc_port: Annotated[int | None, typer.Option(metavar="PORT", help="Its UDP port.", show_default="623")] = None,
-    bmc_password_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Its password; or BILBS_BMC_PASSWORD, or a credential.")
-    ] = None,
-    progress: Annotated[
-        str, typer.Option(metavar="auto|rich|plain|none", help="How to show what is going on (stderr).")
-    ] = "auto",
+    bmc_host: flags.BmcHost = None,
+    bmc_user: flags.BmcUser = None,
+    bmc_port: flags.BmcPort = None,
+    bmc_password_file: flags.BmcPasswordFile = None,
+    progress: flags.Progress = "auto",
     _json: terminal.Json = False,
 ) -> None:
     """Say what is wrong with this box, or with the box of a bundle, and what to do.
