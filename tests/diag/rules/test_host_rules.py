@@ -248,6 +248,24 @@ def test_failed_units_of_both_kinds_are_told_apart() -> None:
     assert len({one.key for one in said.findings}) == 2
 
 
+def test_what_the_hosts_own_limit_killed_is_told_apart_from_what_a_containers_did() -> None:
+    killed = "ut of memory: Killed process 4242 (python) total-vm:1kB, anon-rss:1kB"
+    lines = [f"O{killed}", f"Memory cgroup o{killed}", f"Memory cgroup o{killed}"]
+    assert [(one.severity.value, one.count) for one in judged(lines, "host.oom").findings] == [
+        ("warning", 1),
+        ("info", 2),
+    ]
+
+
+def test_machine_checks_that_were_corrected_are_told_apart_from_those_that_were_not() -> None:
+    lines = [
+        "mce: [Hardware Error]: Machine check events logged",
+        "mce: [Hardware Error]: CPU 12: Machine Check Exception: 5 Bank 9: be00000000800400",
+    ]
+    found = judged(lines, "host.mce").findings
+    assert [(one.severity.value, one.count) for one in found] == [("critical", 1), ("info", 1)]
+
+
 @pytest.mark.parametrize("name", ["net.link.down", "net.link.errors"])
 def test_an_interface_of_which_nobody_knows_whether_it_is_real_is_not_evaluated(name: str) -> None:
     fires = next(row.fires for row in ROWS if row.rule == name and isinstance(row.fires, Mapping))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from bilbs_cli.diag.findings import BOX, Case, Evidence, Found, Rule, Severity, Verdict
 from bilbs_cli.diag.model import branch, value
-from bilbs_cli.diag.rules.log_events import Gathered, gather
+from bilbs_cli.diag.rules.log_events import gather
 from bilbs_cli.diag.rules.scopes import EDAC, LOGS
 
 NPD = "https://github.com/kubernetes/node-problem-detector/blob/master/config/kernel-monitor.json"
@@ -144,7 +144,7 @@ def machine_check(case: Case) -> Iterator[Found]:
         log: Nov 21 03:12:01 gpu01 kernel: mce: CPU supports 20 MCE banks
     """
     for seen in gather(case.box, "mce"):
-        for corrected, one in _apart(seen):
+        for corrected, one in seen.apart("corrected"):
             where = ", ".join(
                 f"{name} {', '.join(one.details(name)[:4])}" for name in ("cpu", "bank") if one.details(name)
             )
@@ -152,13 +152,6 @@ def machine_check(case: Case) -> Iterator[Found]:
             told = f"{words}{f' ({where})' if where else ''}"
             quiet = {"severity": Severity.INFO, "verdict": Verdict.IGNORE} if corrected else {}
             yield one.found(told, **quiet)
-
-
-def _apart(seen: Gathered) -> Iterator[tuple[bool, Gathered]]:
-    for corrected in (False, True):
-        told = tuple(row for row in seen.told if (row[1].detail.get("corrected") is True) is corrected)
-        if told:
-            yield corrected, Gathered(seen.kind, seen.code, seen.pci, told)
 
 
 def firmware_error(case: Case) -> Iterator[Found]:
@@ -206,14 +199,11 @@ def out_of_memory(case: Case) -> Iterator[Found]:
         log: Nov 21 03:12:01 gpu01 kernel: audit: name="oom-kill"
     """
     for seen in gather(case.box, "oom"):
-        for own in (False, True):
-            told = tuple(row for row in seen.told if (row[1].detail.get("cgroup") is True) is own)
-            if told:
-                one = Gathered(seen.kind, seen.code, seen.pci, told)
-                where = "in a container's own limit" if own else "on the host"
-                named = ", ".join(one.details("task")[:4]) or "a process"
-                severity = Severity.INFO if own else None
-                yield one.found(f"out of memory {where}: {named} was killed", severity=severity)
+        for own, one in seen.apart("cgroup"):
+            where = "in a container's own limit" if own else "on the host"
+            named = ", ".join(one.details("task")[:4]) or "a process"
+            severity = Severity.INFO if own else None
+            yield one.found(f"out of memory {where}: {named} was killed", severity=severity)
 
 
 def memory_pressure(case: Case) -> Iterator[Found]:

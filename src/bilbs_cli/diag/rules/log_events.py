@@ -98,6 +98,13 @@ class Gathered:
             rows[one[:TEXT] if isinstance(one, str) else ""].append((member, event))
         return tuple((text, Gathered(self.kind, self.code, self.pci, tuple(told))) for text, told in rows.items())
 
+    def apart(self, flag: str) -> Iterator[tuple[bool, Gathered]]:
+        """Yield it taken apart by a detail that is true or not: first what has it not, then what has; neither is empty."""
+        for is_set in (False, True):
+            told = tuple(row for row in self.told if (row[1].detail.get(flag) is True) is is_set)
+            if told:
+                yield is_set, Gathered(self.kind, self.code, self.pci, told)
+
     def found(self, words: str, **more: Any) -> Found:
         """Return the finding of it: its lines as evidence, its count and times; `more` are other fields of `Found`."""
         return Found(words, self.evidence(), count=self.count, first_at=self.first_at, last_at=self.last_at, **more)
