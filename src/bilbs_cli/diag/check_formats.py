@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bilbs_cli.diag import checked_json, identity
+from bilbs_cli.diag import check_words, checked_json, identity
 from bilbs_cli.diag.checked import Checked
 from bilbs_cli.diag.findings import Finding, Gap, Severity
 from bilbs_cli.diag.gpu_samples import MOST_GPUS, SAMPLED, devices, number
@@ -36,8 +36,7 @@ def nagios(checked: Checked, fail_on: str = "warning") -> tuple[str, int]:
 
 def _said(checked: Checked, worst: str) -> str:
     if worst == "unknown":
-        why = "no GPU gave a single reading" if checked.judgement.evaluated else "nothing could be evaluated"
-        return f"{why}; {checked.judgement.coverage}"
+        return f"{check_words.why_unknown(checked)}; {checked.judgement.coverage}"
     if worst == "healthy":
         return f"nothing found as far as could be read; {checked.judgement.coverage}"
     roots = [one for one in checked.judgement.findings if not one.caused_by and one.severity.value != "info"]

@@ -33,7 +33,7 @@ def headline(checked: Checked) -> str:
         "critical": f"CRITICAL on {host}: {found}",
         "warning": f"WARNING on {host}: {found}",
         "healthy": f"HEALTHY as far as could be read: {found or 'nothing found'} on {host}",
-        "unknown": f"UNKNOWN on {host}: {_why_unknown(checked)}",
+        "unknown": f"UNKNOWN on {host}: {why_unknown(checked)}",
     }[checked_json.status(checked)]
 
 
@@ -64,7 +64,8 @@ def _after(root: Finding, findings: Sequence[Finding]) -> list[Finding]:
     return found
 
 
-def _why_unknown(checked: Checked) -> str:
+def why_unknown(checked: Checked) -> str:
+    """Return why nothing can be said of a box whose status is unknown."""
     return "no GPU gave a single reading" if checked.judgement.evaluated else "nothing could be evaluated"
 
 
@@ -119,7 +120,7 @@ def coverage(checked: Checked) -> str:
 def not_whole(checked: Checked) -> str:
     """Return which logs were not read whole, as a sentence; empty where all were."""
     cut = [log.member for log in logs_of(checked.facts) if log.cut]
-    return f"Not read whole (setting diag.max_file_size): {', '.join(cut)}" if cut else ""
+    return f"Not read whole (beyond diag.max_file_size, or ended early): {', '.join(cut)}" if cut else ""
 
 
 def reasons(gaps: Sequence[NotEvaluated]) -> list[tuple[str, int]]:

@@ -251,7 +251,7 @@ def power_supply(case: Case) -> Iterator[Found]:
         return
     supplies = _supplies(case.box.facts)
     down = sum(bool(_lost(one)) for one in supplies)
-    number = _supplyfinite(sensor)
+    number = _supply_number(sensor)
     fed = any("input" in state for state in loud)
     told, proof = _fru(case, number)
     name = re.sub(r"[ _]?status$", "", _name(sensor), flags=re.IGNORECASE)
@@ -266,7 +266,7 @@ def power_supply(case: Case) -> Iterator[Found]:
     )
 
 
-def _supplyfinite(sensor: Sensor) -> str:
+def _supply_number(sensor: Sensor) -> str:
     found = NUMBER.search(_name(sensor)) or NUMBER.search(_words(sensor.get("entity")))
     return found[1] if found else ""
 
