@@ -10,7 +10,7 @@ from bilbs_cli.diag import rma
 from bilbs_cli.diag.checked import Checked
 from bilbs_cli.diag.findings import Box, Finding
 from bilbs_cli.diag.model import ReadError
-from bilbs_cli.diag.rma import Packet, Source
+from bilbs_cli.diag.rma import Packet, ReadMembers, Source
 from tests.diag.judged import KERN, PCI, XID, dead_gpu_box, dead_gpu_findings, judge
 from tests.diag.remembered import NOW, tree
 
@@ -90,7 +90,12 @@ def packet(
 ) -> Packet:
     """Return a packet; `members` are added to those of the bundle."""
     known = {**MEMBERS, **(members or {})}
-    return rma.build(box, part, oem, known.get, Source("b.tar.zst", "ab" * 32, 1234))
+    return rma.build(box, part, oem, reading(known), Source("b.tar.zst", "ab" * 32, 1234))
+
+
+def reading(members: Mapping[str, bytes]) -> ReadMembers:
+    """Return what reads from these members."""
+    return lambda names: {name: members[name] for name in names if name in members}
 
 
 def text(found: Packet, name: str) -> str:

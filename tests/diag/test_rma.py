@@ -24,7 +24,7 @@ from bilbs_cli.diag.rma_packet import NO_RMA
 from bilbs_cli.errors import NotFound, OutputUnwritable, UsageProblem
 from tests.diag.judged import HOSTILE, KERN, PART, PCI, XID, checks, dead_gpu_findings, judge
 from tests.diag.remembered import NOW, tree
-from tests.diag.returned import MEMBERS, SERIAL, checked, packet, text
+from tests.diag.returned import MEMBERS, SERIAL, checked, packet, reading, text
 from tests.parts.disk import Disk, small_disk
 
 
@@ -127,7 +127,7 @@ def test_a_line_that_is_another_one_in_the_member_is_not_quoted() -> None:
 
 
 def test_a_bundle_that_gives_no_member_still_gives_a_packet() -> None:
-    found = rma.build(checked(), "gpu:1", None, lambda _: None)
+    found = rma.build(checked(), "gpu:1", None, reading({}))
     assert XID in text(found, "evidence.txt")
     assert "sha256 of it: none" in text(found, "README.txt")
 
@@ -367,7 +367,7 @@ PARTS = st.sampled_from(["gpu:0", "gpu:1", PART, "host", "psu:2", "slot:5", "fs:
 @given(checks(), PARTS, st.none() | st.sampled_from(["dell", "supermicro", "nvidia"]), st.binary(max_size=60))
 def test_any_bundle_gives_a_packet_or_a_clear_error(box: Checked, part: str, oem: str | None, junk: bytes) -> None:
     try:
-        found = rma.build(box, part, oem, lambda _: junk)
+        found = rma.build(box, part, oem, lambda names: dict.fromkeys(names, junk))
     except (NotFound, UsageProblem):  # any other error fails
         return
     assert found.files["case.txt"]
@@ -407,6 +407,6 @@ def test_any_readings_give_a_packet_for_every_part_there_is(readings: dict[str, 
     box = judge(Box(tree(readings), NOW), *dead_gpu_findings())
     for part in all_parts(box):
         try:
-            assert rma.build(box, part.id, None, MEMBERS.get).files
+            assert rma.build(box, part.id, None, reading(MEMBERS)).files
         except UsageProblem as error:
             assert error.code == "ambiguous-part"  # noqa: PT017 - the other errors are failures

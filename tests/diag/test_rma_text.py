@@ -15,7 +15,7 @@ from bilbs_cli.diag.rma_parts import all_parts
 from bilbs_cli.errors import UsageProblem
 from bilbs_cli.tables import cells
 from tests.diag.judged import checks
-from tests.diag.returned import checked, packet
+from tests.diag.returned import checked, packet, reading
 
 
 def test_the_page_says_how_sure_it_is_first_and_then_what_is_missing() -> None:
@@ -39,6 +39,7 @@ def test_a_run_writes_the_packet_and_prints_where(tmp_path: Path, capsys: pytest
 def test_members_are_read_from_an_unpacked_bundle(tmp_path: Path) -> None:
     (tmp_path / "b" / "ipmi").mkdir(parents=True)
     (tmp_path / "b" / "ipmi" / "sel.txt").write_text("# records\n")
+    (tmp_path / "b" / "facts.json").write_text("{}")
     written = rma_text.make(checked(), tmp_path / "b", "gpu:1", "dell", tmp_path / "out")
     assert (written.folder / "members" / "ipmi" / "sel.txt").read_text() == "# records\n"
 
@@ -57,7 +58,7 @@ def test_json_is_one_envelope(capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_page_fits(box: Checked) -> None:
     for part in all_parts(box)[:3]:
         try:
-            found = rma.build(box, part.id, None, lambda _: None)
+            found = rma.build(box, part.id, None, reading({}))
         except UsageProblem:
             continue
         for width in (40, 80):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +22,7 @@ from bilbs_cli import files, paths
 from bilbs_cli.diag import baseline as baselines
 from bilbs_cli.diag import past
 from bilbs_cli.diag.baseline import Baseline, History
-from bilbs_cli.diag.bundle import reader
+from bilbs_cli.diag.bundle import members
 from bilbs_cli.diag.findings import FACTS, Facts, Judgement, moment
 from bilbs_cli.diag.inventory import inventory, next_baseline, obstacles
 from bilbs_cli.diag.model import NotCollected, ReadError, Reading, Tree, Value, encode, lookup
@@ -241,7 +241,7 @@ def load(path: Path) -> dict[str, Tree]:
     """Return the leaves of `memory/...` from a file that a person names: a baseline.json, a facts.json, or a bundle.
 
     Of a bundle the box as it was then is the baseline, and the history that it carried the history. Raises `NotFound`,
-    `ConfigProblem` that names the line, and what `reader.open_bundle` raises.
+    `ConfigProblem` that names the line, and what `members.read` raises.
     """
     document = parse(_named(path), path)
     facts = document.get("facts") if isinstance(document, Mapping) else None
@@ -257,12 +257,10 @@ def load(path: Path) -> dict[str, Tree]:
 
 
 def _named(path: Path) -> str:
-    if path.is_dir() or path.suffix == ".json":
-        return _plain(path / FACTS if path.is_dir() else path)
-    with reader.open_bundle(path) as archive:
-        for one in archive:
-            if one.name.partition("/")[2] == FACTS:
-                return _first(one.chunks()).decode("utf-8", "replace")
+    if path.suffix == ".json" and not members.is_folder(path):
+        return _plain(path)
+    for _, data in members.read(path, (FACTS,), MOST_FILE):
+        return data.decode("utf-8", "replace")
     raise ConfigProblem(f"{path} has no {FACTS}", next=OTHER_FILE)
 
 
@@ -274,13 +272,6 @@ def _plain(path: Path) -> str:
     except (OSError, files.NotReadable) as error:
         said = error.strerror if isinstance(error, OSError) else None
         raise ConfigProblem(f"{path} cannot be read: {said or error}", next=OTHER_FILE) from error
-
-
-def _first(chunks: Iterable[bytes | memoryview]) -> bytes:
-    data = bytearray()
-    for chunk in chunks:
-        data += chunk[: MOST_FILE - len(data)]
-    return bytes(data)
 
 
 def parse(text: str, path: Path) -> Any:

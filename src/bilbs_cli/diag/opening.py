@@ -10,22 +10,21 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bilbs_cli import files
 from bilbs_cli.diag import model
-from bilbs_cli.diag.bundle import manifest, reader
+from bilbs_cli.diag.bundle import manifest, members, reader
 from bilbs_cli.diag.checked import Snapshot
 from bilbs_cli.diag.findings import FACTS, moment
 from bilbs_cli.diag.kernel_log import events, scan
 from bilbs_cli.diag.kernel_log.events import Log
 from bilbs_cli.diag.model import Value
-from bilbs_cli.errors import NotFound, PermissionNeeded, VerificationFailed
+from bilbs_cli.errors import VerificationFailed
 
 FACTS_BYTES = 48 << 20  # of hostile JSON Python makes up to thirty times as much
 MANIFEST_BYTES = 8 << 20
-CHUNK = 1 << 20
 
 Chunks = Iterable[bytes | memoryview]
 
@@ -35,32 +34,12 @@ def snapshot(path: Path) -> Snapshot:
 
     Raises `NotFound`, `PermissionNeeded`, `VerificationFailed` naming what is wrong with it and where.
     """
-    if path.is_dir():
+    if members.is_folder(path):
         return _Reading(str(path)).through(_folder(path))
     if path.suffix == ".json":
-        return _Reading(str(path)).through(iter([(FACTS, lambda: _file(path))]))
+        return _Reading(str(path)).through(iter([(FACTS, partial(reader.file_chunks, path))]))
     with reader.open_bundle(path) as archive:
         return _Reading(str(path)).through(_members(archive))
-
-
-def member(path: Path, name: str, limit: int) -> bytes | None:
-    """Return one member of a bundle, its first `limit` bytes; None when it is not there. Raises like `snapshot`."""
-    if path.is_dir():
-        return b"".join(_file(path / name))[:limit] if _is_below(path, name) else None
-    with reader.open_bundle(path) as archive:
-        for one in archive:
-            if one.name.partition("/")[2] == name:
-                return _first(one.chunks(), limit)
-    return None
-
-
-def _first(chunks: Chunks, limit: int) -> bytes:
-    data = bytearray()
-    for chunk in chunks:
-        data += chunk[: limit - len(data)]
-        if len(data) >= limit:
-            break
-    return bytes(data)
 
 
 def _members(archive: reader.Reader) -> Iterator[tuple[str, Callable[[], Chunks]]]:
@@ -70,39 +49,14 @@ def _members(archive: reader.Reader) -> Iterator[tuple[str, Callable[[], Chunks]
 
 def _folder(root: Path) -> Iterator[tuple[str, Callable[[], Chunks]]]:
     """Yield the files of an unpacked bundle that are of use here, facts.json first."""
-    if not (root / FACTS).is_file():
-        inner = sorted(one.parent for one in root.glob(f"*/{FACTS}"))
-        if len(inner) != 1:
-            raise NotFound(f"{root} holds no {FACTS}: it is not an unpacked bundle", code="no-bundle")
-        root = inner[0]
+    root = members.root_of(root)
     for name in (manifest.NAME, FACTS):
         if (root / name).is_file():
-            yield name, _opener(root / name)
+            yield name, partial(reader.file_chunks, root / name)
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
         if scan.is_log(name) and path.is_file() and not path.is_symlink():
-            yield name, _opener(path)
-
-
-def _opener(path: Path) -> Callable[[], Chunks]:
-    return lambda: _file(path)
-
-
-def _is_below(root: Path, name: str) -> bool:
-    return (root / name).is_file() and (root / name).resolve().is_relative_to(root.resolve())
-
-
-def _file(path: Path) -> Iterator[bytes]:
-    try:
-        with files.open_regular(path) as stream:
-            while data := stream.read(CHUNK):
-                yield data
-    except (FileNotFoundError, NotADirectoryError):
-        raise NotFound(f"{path} does not exist") from None
-    except PermissionError:
-        raise PermissionNeeded(f"{path} cannot be read by this user") from None
-    except (OSError, ValueError, files.NotReadable) as error:
-        raise VerificationFailed(f"{path} cannot be read: {error}") from None
+            yield name, partial(reader.file_chunks, path)
 
 
 @dataclass(slots=True)
@@ -130,7 +84,7 @@ class _Reading:
         return self._snapshot()
 
     def _read(self, name: str, chunks: Chunks, limit: int) -> str:
-        data = _first(chunks, limit + 1)
+        data = reader.first(chunks, limit + 1)
         if len(data) > limit:
             raise VerificationFailed(f"{self.source}: {name} has more than {limit} bytes")
         return data.decode("utf-8", "replace")
@@ -160,9 +114,9 @@ class _Reading:
         return said or datetime.fromtimestamp(0, UTC)
 
     def _snapshot(self) -> Snapshot:
-        if not isinstance(self.document.get("facts"), Mapping):
+        facts = self.document.get("facts")
+        if not isinstance(facts, dict):
             raise VerificationFailed(f"{self.source}: {FACTS} holds no facts")
-        facts: model.Tree = json.loads(json.dumps(self._facts())) if self.logs else dict(self._facts())
         cut = {log.member for log in events.logs_of(facts) if log.cut}  # what the run knew, and the scanner cannot
         for log in self.logs:
             whole = log.member not in cut

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,12 +15,12 @@ from bilbs_cli.diag import checked_json, rma_evidence, rma_packet
 from bilbs_cli.diag.checked import Checked
 from bilbs_cli.diag.diff import disguised as is_disguised
 from bilbs_cli.diag.rma_checklist import BUG_REPORT, Known, checklist
-from bilbs_cli.diag.rma_evidence import Lines, ReadMember
+from bilbs_cli.diag.rma_evidence import Lines
 from bilbs_cli.diag.rma_folder import Packet, Written, tar_bytes, write
 from bilbs_cli.diag.rma_identifiers import identifiers
 from bilbs_cli.diag.rma_oems import choose
 from bilbs_cli.diag.rma_packet import Source, Told
-from bilbs_cli.diag.rma_parts import Part, resolve
+from bilbs_cli.diag.rma_parts import resolve
 from bilbs_cli.diag.swaps import Follows
 
 __all__ = ["Packet", "Source", "Written", "build", "tar_bytes", "write"]
@@ -35,22 +35,24 @@ COPIED: Mapping[str, tuple[str, ...]] = {  # members that a maker asks for, by t
     "disk": ("storage/lsblk.json",),
 }
 RECEIPT = "redaction.json"
+ReadMembers = Callable[[Collection[str]], Mapping[str, bytes]]
 
 
 def build(
-    checked: Checked, part: str, oem: str | None, read_member: ReadMember, source: Source | None = None
+    checked: Checked, part: str, oem: str | None, read_members: ReadMembers, source: Source | None = None
 ) -> Packet:
     """Return the packet for a part as a person names it; `oem` None asks the bundle who made the box.
 
-    `read_member` returns the first `MEMBER_BYTES` of a member, None where the bundle has none of that name.
+    `read_members` is called once, and returns the first `MEMBER_BYTES` of each of the named members that the bundle has.
     Raises `NotFound` or `UsageProblem` for a part that is not there or not clear, `UsageProblem` for an unknown maker.
     """
     found = resolve(checked, part)
     maker, maker_from = choose(checked, oem)
     case = rma_evidence.case_of(checked, found)
     entry = rma_evidence.swap_entry(checked, found, case)
-    members = dict(_members(found, read_member))
-    lines = Lines(lambda name: members.get(name) or read_member(name))
+    wanted = (*COPIED["*"], *COPIED.get(found.kind, ()))  # what is copied has its name from here, never from the bundle
+    read = read_members({*wanted, RECEIPT, *rma_evidence.cited(case)})
+    members = {name: read[name] for name in wanted if name in read}
     disguised = is_disguised(checked)
     ids = identifiers(checked, found)
     known = Known(
@@ -76,7 +78,7 @@ def build(
         source=source or Source(Path(checked.source).name or "this box"),
     )
     sentence = rma_packet.sure(case, sum(one.part in found.spoken for one in checked.judgement.not_evaluated))
-    contents = _contents(told, sentence, lines, members, _receipt(read_member))
+    contents = _contents(told, sentence, Lines(read), members, _receipt(read.get(RECEIPT, b"")))
     return Packet(
         told.name,
         checked.collected_at,
@@ -102,18 +104,10 @@ def packet_name(host: str, part: str, at: datetime) -> str:
     return f"bilbs-rma-{plain[0] or 'box'}-{plain[1] or 'part'}-{at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 
 
-def _members(part: Part, read_member: ReadMember) -> Iterator[tuple[str, bytes]]:
-    """Yield the members to copy. Their names are from this file, never from the bundle."""
-    for name in dict.fromkeys((*COPIED["*"], *COPIED.get(part.kind, ()))):
-        data = read_member(name)
-        if data is not None:
-            yield name, data[:MEMBER_BYTES]
-
-
-def _receipt(read_member: ReadMember) -> Any:
+def _receipt(text: bytes) -> Any:
     """Return what the bundle's receipt of redaction says, None where it has none that can be read."""
     try:
-        found = json.loads((read_member(RECEIPT) or b"")[:MEMBER_BYTES])
+        found = json.loads(text)
     except (ValueError, RecursionError):
         return None
     if not isinstance(found, dict):

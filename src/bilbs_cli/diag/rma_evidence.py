@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,8 +18,6 @@ from bilbs_cli.diag.swaps import Entry, Follows, ledger
 from bilbs_cli.diag.timeline import Moment
 from bilbs_cli.escape import visible
 from bilbs_cli.quantities import show_time
-
-ReadMember = Callable[[str], bytes | None]
 
 MOST_READ = 4  # members of which lines are looked up
 LINE = 600  # characters of a line
@@ -94,27 +92,38 @@ def swap_words(part: Part, case: Case, entry: Entry | None) -> str:
     return ""
 
 
-class Lines:
-    """The lines of members as they stand in the bundle; a member is read once, and only the first few are."""
+def cited(case: Case) -> tuple[str, ...]:
+    """Return the members whose lines prove a case, at most `MOST_READ`; those that the candidates rest on come first."""
+    proofs = (proof for one in (*case.candidates, *case.all) for proof in one.evidence)
+    return tuple(dict.fromkeys(proof.member for proof in proofs if _is_line(proof)))[:MOST_READ]
 
-    def __init__(self, read_member: ReadMember) -> None:
-        self._read = read_member
+
+def _is_line(proof: Evidence) -> bool:
+    """Say whether an evidence is a line of text; facts and journals are cited by what their line says."""
+    return proof.line is not None and proof.member != FACTS and not proof.member.endswith((".jsonl", ".json"))
+
+
+class Lines:
+    """The lines of members as they stand in the bundle, of those members that were read."""
+
+    def __init__(self, members: Mapping[str, bytes]) -> None:
+        self._members = members
         self._known: dict[str, list[bytes]] = {}
 
     def text(self, proof: Evidence) -> str:
         """Return the line that an evidence cites, its own text where the line cannot be had or is another one."""
         own = " ".join(proof.text.split())
-        if proof.line is None or proof.member == FACTS or proof.member.endswith((".jsonl", ".json")):
+        number = proof.line if _is_line(proof) else None
+        if number is None:
             return own
         lines = self._lines(proof.member)
-        raw = lines[proof.line - 1].decode("utf-8", "replace") if 0 < proof.line <= len(lines) else ""
+        raw = lines[number - 1].decode("utf-8", "replace") if 0 < number <= len(lines) else ""
         line = " ".join(raw.split())
         return line[:LINE] if own[:LIKE] and own[:LIKE] in line else own
 
     def _lines(self, member: str) -> list[bytes]:
         if member not in self._known:
-            data = self._read(member) if len(self._known) < MOST_READ else None
-            self._known[member] = data.split(b"\n") if data else []
+            self._known[member] = self._members.get(member, b"").split(b"\n")
         return self._known[member]
 
 

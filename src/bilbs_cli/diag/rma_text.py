@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from bilbs_cli import files, terminal
-from bilbs_cli.diag import opening, rma
+from bilbs_cli.diag import rma
+from bilbs_cli.diag.bundle import members
 from bilbs_cli.diag.checked import Checked
 from bilbs_cli.diag.rma import Packet, Source, Written
 from bilbs_cli.errors import BilbsError
@@ -25,20 +27,19 @@ def make(checked: Checked, bundle: Path, part: str, oem: str | None, output: Pat
 
     Raises what `rma.build` and `rma.write` raise.
     """
-    packet = rma.build(checked, part, oem, lambda name: _member(bundle, name), _source(bundle))
+    packet = rma.build(checked, part, oem, lambda names: _members(bundle, names), _source(bundle))
     written = rma.write(packet, output)
     show(packet, written)
     return written
 
 
-def _member(bundle: Path, name: str) -> bytes | None:
-    """Return a member, None where it cannot be had: a facts.json alone has none, and the facts were read already."""
-    if bundle.suffix == ".json":
-        return None
-    try:
-        return opening.member(bundle, name, rma.MEMBER_BYTES)
-    except BilbsError:
-        return None
+def _members(bundle: Path, names: Collection[str]) -> dict[str, bytes]:
+    """Return the members that can be had: a facts.json alone has none, a damaged archive those before the damage."""
+    found: dict[str, bytes] = {}
+    if bundle.suffix != ".json":
+        with suppress(BilbsError):  # the facts were read already: a packet without a member is a packet
+            found.update(members.read(bundle, names, rma.MEMBER_BYTES))
+    return found
 
 
 def _source(bundle: Path) -> Source:

@@ -6,7 +6,7 @@ header where a name or size needs one. Everything else (links, devices, sparse f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -157,6 +157,26 @@ def open_file(path: Path) -> BinaryIO:
         raise PermissionNeeded(f"{path} cannot be read by this user") from None
     except (OSError, ValueError, files.NotReadable) as error:
         raise VerificationFailed(f"{path} cannot be read: {error}") from None
+
+
+def file_chunks(path: Path) -> Iterator[bytes]:
+    """Yield the content of a file that is no archive. Raises like `open_bundle`."""
+    with open_file(path) as stream:
+        try:
+            while data := stream.read(CHUNK):
+                yield data
+        except OSError as error:
+            raise VerificationFailed(f"{path} cannot be read: {error}") from None
+
+
+def first(chunks: Iterable[bytes | memoryview], limit: int) -> bytes:
+    """Return the first `limit` bytes of a content; the chunks after them are not asked for."""
+    data = bytearray()
+    for chunk in chunks:
+        data += chunk[: limit - len(data)]
+        if len(data) >= limit:
+            break
+    return bytes(data)
 
 
 def _kind(block: bytes, source: Unpacked) -> bytes:
