@@ -94,8 +94,8 @@ def packet(
 
 
 def reading(members: Mapping[str, bytes]) -> ReadMembers:
-    """Return what reads from these members."""
-    return lambda names: {name: members[name] for name in names if name in members}
+    """Return what reads these members as a bundle's are read: not beyond the limit."""
+    return lambda names: {name: members[name][: rma.MEMBER_BYTES] for name in names if name in members}
 
 
 def text(found: Packet, name: str) -> str:

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bilbs_cli.diag import rma, rma_checklist, rma_oems
+from bilbs_cli.diag import rma, rma_checklist, rma_evidence, rma_oems
 from bilbs_cli.diag.checked import Checked
 from bilbs_cli.diag.findings import Box, Evidence, Finding, Gap, NotEvaluated, Severity, Verdict
 from bilbs_cli.diag.rma_packet import NO_RMA
@@ -130,6 +130,19 @@ def test_a_bundle_that_gives_no_member_still_gives_a_packet() -> None:
     found = rma.build(checked(), "gpu:1", None, reading({}))
     assert XID in text(found, "evidence.txt")
     assert "sha256 of it: none" in text(found, "README.txt")
+
+
+def test_the_lines_of_the_first_few_members_are_looked_up_and_those_of_the_candidates_first() -> None:
+    off, *rest = dead_gpu_findings()
+    proofs = tuple(Evidence(f"kernel/var/log/syslog.{number}", "words of its own", 1) for number in range(9))
+    loud = replace(off, verdict=Verdict.INSPECT, rule="xid.48", evidence=proofs)
+    found = packet(
+        checked("dell", loud, off, *rest),
+        members={f"kernel/var/log/syslog.{number}": b"a line with words of its own" for number in range(9)},
+    )
+    said = text(found, "evidence.txt")
+    assert f"kernel: [12345.678] {XID}" in said
+    assert said.count("a line with words of its own") == rma_evidence.MOST_READ - 1
 
 
 def test_a_root_cause_elsewhere_is_told() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,15 @@ from hypothesis import given, settings
 
 from bilbs_cli import terminal
 from bilbs_cli.diag import rma, rma_text
+from bilbs_cli.diag.bundle import reader
+from bilbs_cli.diag.bundle.frames import Compression
 from bilbs_cli.diag.checked import Checked
 from bilbs_cli.diag.rma_parts import all_parts
 from bilbs_cli.errors import UsageProblem
 from bilbs_cli.tables import cells
+from tests.diag.bundle.tars import pack, plain
 from tests.diag.judged import checks
-from tests.diag.returned import checked, packet, reading
+from tests.diag.returned import MEMBERS, checked, packet, reading
 
 
 def test_the_page_says_how_sure_it_is_first_and_then_what_is_missing() -> None:
@@ -42,6 +46,35 @@ def test_members_are_read_from_an_unpacked_bundle(tmp_path: Path) -> None:
     (tmp_path / "b" / "facts.json").write_text("{}")
     written = rma_text.make(checked(), tmp_path / "b", "gpu:1", "dell", tmp_path / "out")
     assert (written.folder / "members" / "ipmi" / "sel.txt").read_text() == "# records\n"
+
+
+def test_a_member_of_a_bundle_that_is_too_large_is_cut_and_called_so(tmp_path: Path) -> None:
+    (tmp_path / "b" / "ipmi").mkdir(parents=True)
+    (tmp_path / "b" / "facts.json").write_text("{}")
+    (tmp_path / "b" / "ipmi" / "sel.txt").write_bytes(b"x" * (rma.MEMBER_BYTES + 5))
+    written = rma_text.make(checked(), tmp_path / "b", "gpu:1", "dell", tmp_path / "out")
+    assert (written.folder / "members" / "ipmi" / "sel.txt").stat().st_size == rma.MEMBER_BYTES
+    assert json.loads((written.folder / "custody.json").read_text())["cut_members"] == ["ipmi/sel.txt"]
+
+
+def test_an_archive_is_opened_once_for_all_that_a_packet_wants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Path] = []
+    really = reader.open_bundle
+
+    def counted(path: Path) -> AbstractContextManager[reader.Reader]:
+        opened.append(path)
+        return really(path)
+
+    monkeypatch.setattr(reader, "open_bundle", counted)
+    bundle = tmp_path / "b.tar.gz"
+    bundle.write_bytes(
+        pack(*(plain(f"top/{name}", data) for name, data in MEMBERS.items()), compression=Compression.GZIP)
+    )
+    written = rma_text.make(checked(), bundle, "gpu:1", None, tmp_path / "out")
+    assert (written.folder / "members" / "ipmi" / "sel.txt").read_bytes() == MEMBERS["ipmi/sel.txt"]
+    assert "[12345.678]" in (written.folder / "evidence.txt").read_text()
+    assert json.loads((written.folder / "custody.json").read_text())["redaction"]["replaced"] == 7
+    assert opened == [bundle]
 
 
 def test_json_is_one_envelope(capsys: pytest.CaptureFixture[str]) -> None:

@@ -130,7 +130,7 @@ def exchange(
             ) from error
         except httpx.HTTPError as error:
             raise Unavailable(f"no answer from {address}: {_reason(error)}", next="bilbs support contacts") from error
-    if document is None or status // 100 == 3:
+    if document is None or 300 <= status < 400:
         raise Unavailable(
             f"{address} answered HTTP {status} without JSON: not the desk", next="check api.url and api.proxy"
         )
@@ -158,7 +158,7 @@ def _meaning(reply: httpx.Response, data: bytes) -> Answer:
         return (
             Taken(document) if document is not None else Later(f"the answer is no JSON ({_what(kind)}): not the desk's")
         )
-    if status // 100 == 3:
+    if 300 <= status < 400:
         return Later(f"a redirect to {visible(reply.headers.get('location', '')[:200])}, which is not followed")
     problem = document if document is not None and kind == "application/problem+json" else None
     if problem is None:
