@@ -100,10 +100,13 @@ def is_leaf(node: object) -> bool:
 
 
 def insert(tree: Tree, path: Path, reading: Reading) -> None:
-    """Put `reading` at `path`; a reading already there is replaced."""
+    """Put `reading` at `path`; a reading already there is replaced, and so is what no collector writes there."""
     *branches, leaf = map(_step, path)
     for name in branches:
-        tree = tree.setdefault(name, {})
+        below = tree.get(name)
+        if not isinstance(below, dict):
+            below = tree[name] = {}
+        tree = below
     tree[leaf] = encode(reading)
 
 
