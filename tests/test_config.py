@@ -66,6 +66,9 @@ def test_every_setting_can_be_set_in_a_file_and_by_its_variable(tmp_path: Path) 
         "api.url": "https://api.example/v1",
         "api.ca_bundle": "/ca",
         "api.proxy": "http://proxy:3128",
+        "api.client_cert_file": "/c.pem",
+        "api.client_key_file": "/k.pem",
+        "api.timeout_s": "5s",
         "support.provider": "aethel",
         "support.tier": "pro",
         "support.timezone": "Europe/Paris",
@@ -80,6 +83,7 @@ def test_every_setting_can_be_set_in_a_file_and_by_its_variable(tmp_path: Path) 
         "diag.encrypt_to": ("age1x",),
         "bmc.port": 624,
         "bmc.cipher_suite": 17,
+        "api.timeout_s": 5.0,
         "redaction.pseudonymize": True,
         "support.holidays": ("2026-12-24", "2026-12-31"),
     }
@@ -212,7 +216,7 @@ def test_a_fifo_or_a_folder_as_settings_file_is_refused_and_never_waited_for(tmp
 def test_a_file_without_permission_is_a_config_problem(tmp_path: Path) -> None:
     path = tmp_path / "c.toml"
     path.touch(mode=0o600)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(0o755)
 
     def attempt() -> str:
@@ -299,7 +303,7 @@ def test_a_settings_folder_that_cannot_be_made_is_a_failed_write(tmp_path: Path)
 
 
 def test_no_permission_says_so(tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(0o755)
 
     def attempt() -> str:

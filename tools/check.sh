@@ -25,4 +25,4 @@ export PATH
 ruff check .
 ruff format --check .
 mypy
-pytest "$@"
+pytest -n auto --maxprocesses 4 --dist loadfile "$@"

@@ -20,6 +20,7 @@ GROUPS: tuple[Group, ...] = (
     ("diag", "bilbs_cli.diag.commands", "Collect, verify, redact: the health of this box in one bundle."),
     ("support", "bilbs_cli.support.commands", "Reach support: pager, card, channels, severity, due times."),
     ("config", "bilbs_cli.config_commands", "Every setting, and the place it came from."),
+    ("sandbox", "bilbs_cli.sandbox.commands", "A support desk in a folder, for drills."),
 )
 
 COMMANDS: tuple[Group, ...] = (
@@ -54,11 +55,28 @@ def root(
     _asked: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
+    sandbox: Annotated[
+        bool,
+        typer.Option("--sandbox", show_default=False, help="Talk to a support desk inside this process, for drills."),
+    ] = False,
 ) -> None:
     """Send the log of every command through redaction before the command starts."""
     from bilbs_cli import log
 
     log.setup(verbose, _redact)
+    if sandbox:
+        _enter_sandbox()
+
+
+def _enter_sandbox() -> None:
+    """Talk to the desk of a folder, with a state of its own: nothing of this box's goes there, nothing of it comes here."""
+    import os
+
+    from bilbs_cli import paths
+
+    folder = paths.state_dir() / "sandbox"
+    os.environ["BILBS_SANDBOX"], os.environ["BILBS_STATE_DIR"] = str(folder), str(folder / "box")
+    terminal.warn("SANDBOX: a support desk inside this process; nothing of it reaches a person")
 
 
 def _redact(text: str) -> str:

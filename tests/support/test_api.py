@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from bilbs_cli.errors import ConfigProblem
-from bilbs_cli.support import api
+from bilbs_cli.support import api, transport
 from bilbs_cli.support.api import Answer, Later, Taken
+from bilbs_cli.support.transport import Options
 from tests.parts.tls import Authority, forward_proxy, tls_desk
 
 TOKEN = "a-token-of-the-tests"
@@ -21,7 +22,7 @@ def authority(tmp_path: Path) -> Authority:
 
 
 def post(url: str, ca: Path | None, proxy: str | None = None) -> Answer:
-    with api.Desk(url, TOKEN, ca_bundle=str(ca) if ca else None, proxy=proxy) as desk:
+    with api.Desk(url, TOKEN, Options(str(ca) if ca else None, proxy)) as desk:
         return desk.post("/tickets", {}, "a-key-of-the-tests", 5)
 
 
@@ -54,7 +55,7 @@ def test_an_old_tls_gets_no_token(authority: Authority) -> None:
 
 def test_the_system_s_authorities_stay_trusted_beside_the_bundle(authority: Authority) -> None:
     before = {one["serialNumber"] for one in ssl.create_default_context().get_ca_certs()}
-    after = {one["serialNumber"] for one in api._trust(str(authority.path)).get_ca_certs()}
+    after = {one["serialNumber"] for one in transport.trust(Options(str(authority.path))).get_ca_certs()}
     assert before <= after
     assert len(after - before) == 1
 
@@ -65,7 +66,7 @@ def test_a_bundle_that_is_none_is_named(tmp_path: Path, content: bytes | None) -
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ConfigProblem, match=str(path)):
-        api.Desk("https://127.0.0.1/v1", TOKEN, ca_bundle=str(path))
+        api.Desk("https://127.0.0.1/v1", TOKEN, Options(str(path)))
 
 
 def test_a_proxy_sees_the_host_and_not_the_token(authority: Authority) -> None:

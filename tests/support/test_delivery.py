@@ -142,10 +142,10 @@ def test_a_token_never_goes_out_in_plain_http(url: str) -> None:
 
 
 def test_waits_grow_with_jitter_and_stay_bounded() -> None:
-    waits = delivery._waits()
+    waits = api.jittered()
     found = [next(waits) for _ in range(200)]
-    assert all(0 <= one <= delivery.LONGEST_WAIT_S for one in found)
-    assert found[0] <= delivery.FIRST_WAIT_S
+    assert all(0 <= one <= api.LONGEST_WAIT_S for one in found)
+    assert found[0] <= api.FIRST_WAIT_S
     assert max(found[20:]) > 2
 
 

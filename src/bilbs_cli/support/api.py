@@ -11,32 +11,30 @@ Only a problem document of the desk is a refusal. HTML from a proxy, half an ans
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import random
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
+from typing import Any, Self
 
-from bilbs_cli import __version__
-from bilbs_cli.errors import ConfigProblem, Unavailable
+from bilbs_cli.errors import BilbsError, Conflict, LoginNeeded, NotFound, PermissionNeeded, PlanRequired, Unavailable
 from bilbs_cli.escape import visible
-
-if TYPE_CHECKING:
-    import ssl
-
-    import httpx
+from bilbs_cli.support import transport
+from bilbs_cli.support.transport import NoAnswer, Options, Raw
 
 BASE = "https://api.groupebilbs.com/v1"  # assumed: the documents give only the mail domain
-LIMIT = 1 << 20  # of an answer; a ticket with its clocks takes a few kilobytes
-CONNECT_S, READ_S = 5.0, 10.0
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+FIRST_WAIT_S, LONGEST_WAIT_S, LAST_TRY_S = 0.5, 8.0, 0.5
+READ_BUDGET_S = 20.0
+PAGE_LIMIT = 32 << 20  # of a page of a list: a ticket's text may have 100,000 characters
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The desk has it."""
+    """The desk has it. `status` tells a new thing (201) from one that was there (200)."""
 
     data: dict[str, Any]
+    status: int = 201
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +51,7 @@ class Never:
 
     code: str
     reason: str
+    status: int = 422
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +67,10 @@ Answer = Taken | Later | Never | LoggedOut
 class Desk:
     """A connection to one desk. The token goes to its exact origin only; redirects are never followed."""
 
-    def __init__(self, base: str, token: str, *, ca_bundle: str | None = None, proxy: str | None = None) -> None:
-        import httpx
-
-        self.base = _checked(base)
-        self._client = httpx.Client(
-            verify=_trust(ca_bundle),
-            proxy=proxy,
-            follow_redirects=False,
-            timeout=httpx.Timeout(READ_S, connect=CONNECT_S),
-            headers={
-                "Authorization": f"Bearer {token}",
-                "User-Agent": f"bilbs/{__version__}",
-                "Accept": "application/json",
-            },
-        )
+    def __init__(self, base: str, token: str | None, options: Options = Options()) -> None:  # noqa: B008 - a constant
+        self.base = transport.checked(base)
+        self._client = transport.client({"Authorization": f"Bearer {token}"} if token else {}, options)
+        self._timeout_s = options.timeout_s
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -92,83 +80,124 @@ class Desk:
         """Close the connection."""
         self._client.close()
 
+    def send(self, method: str, path: str, *, timeout_s: float | None = None, **content: Any) -> Raw:
+        """Send one request to a path, or to an address of the same origin, and return its answer. Raises `NoAnswer`."""
+        url = path if "://" in path else self.base + path
+        if transport.origin(url) != transport.origin(self.base):
+            raise NoAnswer(f"{visible(url[:200])} is another host than the desk: nothing was sent there")
+        return transport.send(self._client, method, url, timeout_s=timeout_s, **content)
+
     def post(self, path: str, body: Mapping[str, Any], key: str, timeout_s: float) -> Answer:
         """Send one JSON body with its idempotency key, and say what the answer means; it takes `timeout_s` at most."""
-        import httpx
-
-        limits = httpx.Timeout(min(READ_S, timeout_s), connect=min(CONNECT_S, timeout_s))
         headers = {"Idempotency-Key": key}
         try:
-            with self._client.stream("POST", self.base + path, json=body, headers=headers, timeout=limits) as reply:
-                return _meaning(reply, _content(reply))
-        except _TooLong:
-            return Later(f"the desk's answer is over {LIMIT >> 20} MB")
-        except httpx.HTTPError as error:
-            return Later(_reason(error))
+            raw = self.send("POST", path, timeout_s=min(self._timeout_s, timeout_s), json=body, headers=headers)
+        except NoAnswer as error:
+            return Later(str(error))
+        return meaning(raw)
+
+    def get(self, path: str, *, budget_s: float = READ_BUDGET_S, **content: Any) -> dict[str, Any]:
+        """Return the JSON document at a path, trying again within the budget.
+
+        Raises `LoginNeeded`, `NotFound`, `PermissionNeeded`, `PlanRequired`, `Conflict`, `Unavailable`.
+        """
+        until = time.monotonic() + budget_s
+        waits = jittered()
+        while True:
+            try:
+                answer = meaning(self.send("GET", path, most=PAGE_LIMIT, **content))
+            except NoAnswer as error:
+                answer = Later(str(error))
+            if isinstance(answer, Taken):
+                return answer.data
+            left = until - time.monotonic()
+            after_s = answer.after_s if isinstance(answer, Later) else 0.0
+            if not isinstance(answer, Later) or left < LAST_TRY_S or after_s >= left:
+                raise failure(answer)
+            time.sleep(max(min(next(waits), left / 2), after_s))
+
+    def pages(
+        self, path: str, params: Mapping[str, Any], *, budget_s: float = READ_BUDGET_S
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the items of a list, page by page. Raises as `get`; `Unavailable` for pages that never end."""
+        after: str | None = None
+        seen: set[int] = set()
+        while True:
+            found = self.get(path, budget_s=budget_s, params={**params, **({"after": after} if after else {})})
+            items, after = found.get("data"), found.get("next_cursor")
+            if not isinstance(items, list):
+                raise Unavailable(f"the desk's answer at {path} is no list", next="bilbs doctor")
+            yield from (item for item in items if isinstance(item, dict))
+            if not found.get("has_more"):
+                return
+            if not isinstance(after, str) or not after or len(after) > 512 or hash(after) in seen:
+                raise Unavailable(f"the desk's pages at {path} go round in a circle", next="bilbs doctor")
+            seen.add(hash(after))
 
 
-def exchange(
-    base: str, path: str, form: Mapping[str, str], *, ca_bundle: str | None, proxy: str | None
-) -> tuple[int, dict[str, Any]]:
+def exchange(base: str, path: str, form: Mapping[str, str], options: Options) -> tuple[int, dict[str, Any]]:
     """Send a form without a token (RFC 6749, RFC 8628); return status and JSON answer.
 
     Raises `Unavailable` where there is no answer, or one that is no JSON.
     """
-    import httpx
-
-    address = _checked(base) + path
-    with httpx.Client(
-        verify=_trust(ca_bundle), proxy=proxy, follow_redirects=False, timeout=httpx.Timeout(READ_S, connect=CONNECT_S)
-    ) as client:
+    address = transport.checked(base) + path
+    with transport.client({}, options) as client:
         try:
-            with client.stream("POST", address, data=dict(form), headers={"Accept": "application/json"}) as reply:
-                document = _json(_content(reply))
-                status = reply.status_code
-        except _TooLong as error:
-            raise Unavailable(
-                f"the answer of {address} is over {LIMIT >> 20} MB", next="bilbs support contacts"
-            ) from error
-        except httpx.HTTPError as error:
-            raise Unavailable(f"no answer from {address}: {_reason(error)}", next="bilbs support contacts") from error
-    if document is None or 300 <= status < 400:
+            raw = transport.send(client, "POST", address, data=dict(form))
+        except NoAnswer as error:
+            raise Unavailable(f"no answer from {address}: {error}", next="bilbs support contacts") from error
+    document = _json(raw.data) if raw.data else {}
+    if document is None or 300 <= raw.status < 400:
         raise Unavailable(
-            f"{address} answered HTTP {status} without JSON: not the desk", next="check api.url and api.proxy"
+            f"{address} answered HTTP {raw.status} without JSON: not the desk", next="check api.url and api.proxy"
         )
-    return status, document
+    return raw.status, document
 
 
-class _TooLong(Exception):
-    """An answer without end."""
-
-
-def _content(reply: httpx.Response) -> bytes:
-    data = bytearray()
-    for piece in reply.iter_bytes():
-        data += piece
-        if len(data) > LIMIT:
-            raise _TooLong
-    return bytes(data)
-
-
-def _meaning(reply: httpx.Response, data: bytes) -> Answer:
-    status = reply.status_code
-    kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
-    document = _json(data) if kind in {"application/json", "application/problem+json"} else None
+def meaning(raw: Raw) -> Answer:
+    """Return what an answer means."""
+    status = raw.status
+    document = _json(raw.data) if raw.kind in {"application/json", "application/problem+json"} else None
     if status in {200, 201, 202}:
-        return (
-            Taken(document) if document is not None else Later(f"the answer is no JSON ({_what(kind)}): not the desk's")
-        )
+        if document is None:
+            return Later(f"the answer is no JSON ({_what(raw.kind)}): not the desk's")
+        return Taken(document, status)
     if 300 <= status < 400:
-        return Later(f"a redirect to {visible(reply.headers.get('location', '')[:200])}, which is not followed")
-    problem = document if document is not None and kind == "application/problem+json" else None
+        return Later(f"a redirect to {visible(raw.headers.get('location', '')[:200])}, which is not followed")
+    problem = document if document is not None and raw.kind == "application/problem+json" else None
     if problem is None:
-        return Later(f"HTTP {status} without a reason ({_what(kind)}): not the desk's word", _after(reply))
+        return Later(f"HTTP {status} without a reason ({_what(raw.kind)}): not the desk's word", _after(raw))
     said = _said(problem)
     if status == 401:
         return LoggedOut(said)
     if status in BUSY or problem.get("retryable") is True:
-        return Later(f"HTTP {status}: {said}", _after(reply))
-    return Never(str(problem.get("code", "refused")), said)
+        return Later(f"HTTP {status}: {said}", _after(raw))
+    return Never(visible(str(problem.get("code", "refused"))[:60]), said, status)
+
+
+def failure(answer: Answer) -> BilbsError:
+    """Return the error of an answer that is not what was asked for."""
+    if isinstance(answer, LoggedOut):
+        return LoginNeeded(answer.reason, next="bilbs login")
+    if isinstance(answer, Later):
+        return Unavailable(
+            f"the desk cannot answer now: {answer.reason}", safe="nothing was changed", next="bilbs support contacts"
+        )
+    if not isinstance(answer, Never):
+        return BilbsError("the desk's answer is not what was asked for", code="unexpected-answer")
+    kind = {402: PlanRequired, 403: PermissionNeeded, 404: NotFound, 409: Conflict, 412: Conflict}.get(
+        answer.status, BilbsError
+    )
+    hints = {402: "bilbs plan list", 403: "bilbs whoami", 404: "bilbs support ticket list"}
+    return kind(answer.reason, code=answer.code, safe="nothing was changed", next=hints.get(answer.status, ""))
+
+
+def jittered() -> Iterator[float]:
+    """Yield growing waits with full jitter (a fleet that lost the network must not come back as one)."""
+    longest = FIRST_WAIT_S
+    while True:
+        yield random.uniform(0, longest)  # noqa: S311 - no secret
+        longest = min(longest * 2, LONGEST_WAIT_S)
 
 
 def _what(kind: str) -> str:
@@ -192,9 +221,9 @@ def _said(problem: Mapping[str, Any]) -> str:
     return visible(f"{words}{fields} (request {problem.get('request_id', 'without id')})"[:1000])
 
 
-def _after(reply: httpx.Response) -> float:
+def _after(raw: Raw) -> float:
     """Return the seconds of `Retry-After` (RFC 9110 10.2.3), at most an hour; 0 without one."""
-    text = reply.headers.get("retry-after", "").strip()
+    text = raw.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit() and len(text) < 10:
         return min(float(text), 3600.0)
     from datetime import UTC, datetime
@@ -204,33 +233,3 @@ def _after(reply: httpx.Response) -> float:
         return min(max((parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds(), 0.0), 3600.0)
     except (ValueError, TypeError):
         return 0.0
-
-
-def _reason(error: httpx.HTTPError) -> str:
-    return visible(f"{type(error).__name__}: {error}"[:300]) if str(error) else type(error).__name__
-
-
-def _checked(base: str) -> str:
-    """Return the address without its last slash. Raises `ConfigProblem` for plain HTTP to another machine."""
-    parts = urlsplit(base)
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        raise ConfigProblem(
-            f"api.url {visible(base)}: plain http is spoken with this machine only; the token would be read by all",
-            code="api-url",
-            next="an address that starts with https://",
-        )
-    return base.rstrip("/")
-
-
-def _trust(ca_bundle: str | None) -> ssl.SSLContext:
-    """Return the system's trust store, plus `ca_bundle`; TLS 1.2 or newer, always verified. Raises `ConfigProblem`."""
-    import ssl
-
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if ca_bundle:
-        try:
-            context.load_verify_locations(ca_bundle)
-        except OSError as error:
-            raise ConfigProblem(f"api.ca_bundle {ca_bundle}: {error.strerror or error}", code="ca-bundle") from error
-    return context

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from bilbs_cli import files
-from bilbs_cli.support.api import Answer, Later, LoggedOut, Never, Taken
+from bilbs_cli.support.api import LAST_TRY_S, Answer, Later, LoggedOut, Never, Taken, jittered
 from bilbs_cli.support.outbox import DELIVERED, QUEUED, SENDING, Entry, Outbox
 
 # The path of each kind; `{ticket}` is the desk's id of the ticket.
@@ -21,7 +20,6 @@ PATHS = {
     "ticket.escalate": "/tickets/{ticket}/actions/escalate",
     "ticket.severity": "/tickets/{ticket}/actions/set-severity",
 }
-FIRST_WAIT_S, LONGEST_WAIT_S, LAST_TRY_S = 0.5, 8.0, 0.5
 
 
 class Poster(Protocol):
@@ -102,7 +100,7 @@ def _try(
     box: Outbox, desk: Poster, entry: Entry, path: str, until: float, sleep: Callable[[float], None]
 ) -> Taken | Never | Later | LoggedOut:
     """Send one entry until there is an answer or the budget is spent; each try has the same key."""
-    waits = _waits()
+    waits = jittered()
     while True:
         box.sending(entry)
         answer = desk.post(path, entry.body, entry.key, max(until - time.monotonic(), 0.1))
@@ -114,11 +112,3 @@ def _try(
         if isinstance(answer, LoggedOut) or left < LAST_TRY_S or after_s >= left:
             return answer
         sleep(max(min(next(waits), left / 2), after_s))  # half of what is left: the end of the budget is used, too
-
-
-def _waits() -> Iterator[float]:
-    """Yield growing waits with full jitter (a fleet that lost the network must not come back as one)."""
-    longest = FIRST_WAIT_S
-    while True:
-        yield random.uniform(0, longest)  # noqa: S311 - no secret
-        longest = min(longest * 2, LONGEST_WAIT_S)

@@ -15,11 +15,12 @@ from bilbs_cli import credentials, files, log, paths
 from bilbs_cli.config import Config
 from bilbs_cli.errors import ConfigProblem, LoginNeeded, Unavailable
 from bilbs_cli.escape import visible
-from bilbs_cli.support import api
+from bilbs_cli.support import api, transport
 
 CLIENT = "bilbs-cli"
 SCOPES = "tickets:read tickets:write attachments:write plan:read plan:write"
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+SANDBOX_BASE = "http://localhost/v1"
 CREDENTIAL, VARIABLE = "bilbs.token", "BILBS_TOKEN"
 SLOW_DOWN_S = 5  # RFC 8628 section 3.5
 EARLY_S = 60  # a token that ends within a minute is renewed now
@@ -54,8 +55,19 @@ def place() -> Path:
 
 
 def base(config: Config) -> str:
-    """Return the address of the API."""
-    return str(config.value("api.url") or api.BASE)
+    """Return the address of the API; with `--sandbox` the desk inside this process."""
+    return SANDBOX_BASE if os.environ.get(transport.SANDBOX) else str(config.value("api.url") or api.BASE)
+
+
+def options(config: Config) -> transport.Options:
+    """Return how the desk is reached. Raises `ConfigProblem`."""
+    return transport.Options(
+        config.value("api.ca_bundle"),
+        config.value("api.proxy"),
+        config.value("api.client_cert_file"),
+        config.value("api.client_key_file"),
+        float(config.value("api.timeout_s")),
+    )
 
 
 def token(config: Config) -> str | None:
@@ -64,6 +76,8 @@ def token(config: Config) -> str | None:
     A login that is about to end is renewed, one process at a time. Raises `PermissionNeeded` for a file that others can
     read, `LoginNeeded` for a token that is none, and where the desk takes the login no longer.
     """
+    if os.environ.get(transport.SANDBOX):
+        return transport.sandbox_token()
     found = credentials.find(CREDENTIAL, file=None, variable=VARIABLE)
     if found is None:
         kept = read()
@@ -201,9 +215,7 @@ def _login(config: Config, said: Mapping[str, Any]) -> Login:
 
 
 def _ask(config: Config, path: str, form: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
-    return api.exchange(
-        base(config), path, form, ca_bundle=config.value("api.ca_bundle"), proxy=config.value("api.proxy")
-    )
+    return api.exchange(base(config), path, form, options(config))
 
 
 def _words(said: Mapping[str, Any]) -> str:

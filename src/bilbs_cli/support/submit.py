@@ -60,12 +60,7 @@ def send(box: Outbox, config: Config, *, budget_s: float, only: str = "") -> del
 
 def desk(config: Config, secret: str) -> api.Desk:
     """Return a connection to the desk of the settings. Raises `ConfigProblem`."""
-    return api.Desk(
-        login.base(config),
-        secret,
-        ca_bundle=config.value("api.ca_bundle"),
-        proxy=config.value("api.proxy"),
-    )
+    return api.Desk(login.base(config), secret, login.options(config))
 
 
 def reference(text: str) -> str:
