@@ -70,6 +70,14 @@ def plain_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     )
 
 
+def interactive(argv: Sequence[str]) -> int:
+    """Run a program of the person's own on this terminal (an editor) until they end it; return its exit status.
+
+    Raises `OSError` where it cannot be started.
+    """
+    return subprocess.call(list(argv))
+
+
 def end(process: subprocess.Popen[bytes], grace_s: float = GRACE_S) -> bool:
     """End a session leader and its group: TERM, KILL, a bounded wait. Return False when it had to be abandoned."""
     return not end_all([process.pid], lambda _: process.poll() is not None, grace_s)

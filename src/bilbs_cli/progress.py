@@ -1,4 +1,4 @@
-"""What a person sees while a collection runs: what is slow, by name; without a thread, because the parent forks."""
+"""What a person sees while a collection or a transfer runs; without a thread, because the parent of a collection forks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 from bilbs_cli import terminal
 from bilbs_cli.errors import UsageProblem
 from bilbs_cli.escape import visible
-from bilbs_cli.quantities import show_size
+from bilbs_cli.quantities import show_size, show_span
 from bilbs_cli.tables import clip
 
 if TYPE_CHECKING:
@@ -154,3 +154,55 @@ def _settled(kind: Kind, stream: TextIO | None) -> Kind:
 
 def _row(name: str, seconds: float, what: str) -> str:
     return f"{clip(visible(name), 40)}: {seconds:.0f} s{', ' if what else ''}{clip(visible(what), 60)}"
+
+
+class Transfer:
+    """The display of one file that is read or sent: how much, how fast, how long it still takes."""
+
+    def __init__(
+        self, kind: Kind | str = Kind.AUTO, *, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._stream = stream or sys.stderr
+        self.kind = _settled(kind_named(kind), self._stream)
+        self._clock = clock
+        self._what, self._from, self._began, self._shown, self._open = "", 0, clock(), 0.0, False
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Show how far it is, as often as makes sense: call it as often as you like."""
+        now = self._clock()
+        if what != self._what:
+            self._end()
+            self._what, self._from, self._began, self._shown = what, done, now, 0.0
+        every = REDRAW_S if self.kind is Kind.RICH else STILL_S
+        if self.kind is Kind.NONE or (now - self._shown < every and done < total):
+            return
+        self._shown = now
+        text = self._line(done, total, now)
+        if self.kind is Kind.RICH:
+            self._say(f"\r{clip(text, terminal.width(self._stream) - 1)}\x1b[K")
+            self._open = True
+        else:
+            self._say(f"bilbs: {text}\n")
+        if done >= total:
+            self._end()
+
+    def _line(self, done: int, total: int, now: float) -> str:
+        passed = now - self._began
+        rate = (done - self._from) / passed if passed > 0.2 else 0.0
+        share = 100 * done // total if total else 100
+        text = f"{self._what}: {share} % of {show_size(total)}"
+        if rate > 0 and done < total:
+            text += f", {show_size(rate)}/s, {show_span((total - done) / rate)} left"
+        return text
+
+    def _end(self) -> None:
+        if self._open:
+            self._open = False
+            self._say("\n")
+
+    def _say(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):  # the terminal is gone: the transfer goes on
+            self.kind = Kind.NONE

@@ -92,6 +92,49 @@ def emit(
         out(text)
 
 
+def stream(
+    kind: str,
+    name: str,
+    items: Iterator[Any],
+    *,
+    text: Callable[[Any], None],
+    more: Callable[[], dict[str, Any]] = dict,
+) -> int:
+    """Print a list of any length as it comes, and return how many there were; with `--json` one document, an item a line.
+
+    `more` gives further members of `data`, asked for at the end. An error in the middle closes the document and is raised.
+    """
+    count = 0
+    if not _Run.json:
+        for item in items:
+            text(item)
+            count += 1
+        return count
+    head = {"schema_version": SCHEMA_VERSION, "kind": kind}
+    start, problem = json.dumps(head)[:-1] + f', "data": {{{json.dumps(name)}: [', None
+    try:
+        for item in items:
+            _write(sys.stdout, f"{',' if count else start}\n{_compact(item)}")
+            _Run.emitted = True  # from here on no second document may follow
+            count += 1
+    except BilbsError as error:
+        if not count:
+            raise
+        problem = error
+    tail = "".join(f", {json.dumps(key)}: {_compact(value)}" for key, value in more().items())
+    errors = [as_json(problem)] if problem else []
+    rest = f'], "warnings": {_compact(list(_Run.warnings))}, "errors": {_compact(errors)}}}'
+    _Run.emitted = True
+    _write(sys.stdout, ("" if count else start) + rest.replace("]", f"]{tail}}}", 1) + "\n")
+    if problem:
+        raise problem
+    return count
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=True, allow_nan=False)
+
+
 def envelope(kind: str, data: Any, warnings: Sequence[str] = (), errors: Sequence[BilbsError] = ()) -> str:
     """Return the one JSON document of a command: pure ASCII, so that no terminal and no encoding is harmed by it."""
     document = {

@@ -13,7 +13,7 @@ import pytest
 
 from bilbs_cli.errors import BilbsError, NotFound, OutputUnwritable
 from bilbs_cli.support import outbox
-from bilbs_cli.support.outbox import DELIVERED, QUEUED, REFUSED, SENDING, Damaged, Entry, Outbox
+from bilbs_cli.support.outbox import DELIVERED, QUEUED, REFUSED, SENDING, Damaged, Entry, Outbox, Outcome
 from tests.parts.disk import small_disk
 
 WHEN = "2026-11-26T08:00:00Z"
@@ -36,19 +36,41 @@ def test_an_entry_is_there_again_after_the_file_was_opened_anew(box: Outbox) -> 
 def test_keys_are_minted_once_and_never_the_same(box: Outbox) -> None:
     entries = [box.add("ticket.open", {}, occurred_at=WHEN) for _ in range(50)]
     assert len({one.key for one in entries}) == 50
-    box.sending(entries[0])
-    box.put_back(entries[0], "lost")
+    box.sending(entries[:1])
+    box.settle([Outcome(entries[0].id, QUEUED, "lost")])
     assert box.get(entries[0].id).key == entries[0].key
 
 
 def test_an_entry_goes_through_its_states_and_stays(box: Outbox) -> None:
     one, two = (box.add("ticket.open", {}, occurred_at=WHEN) for _ in range(2))
-    box.sending(one)
-    assert (box.get(one.id).state, box.get(one.id).attempts) == (SENDING, 1)
-    box.delivered(one, {"id": "tkt_1"})
-    box.refused(two, "invalid")
+    box.sending([one])
+    assert box.get(one.id).state == SENDING
+    box.settle([Outcome(one.id, DELIVERED, answer={"id": "tkt_1"}, tries=2), Outcome(two.id, REFUSED, "invalid")])
+    assert [(one.attempts, one.last_error) for one in box.entries()] == [(2, ""), (1, "invalid")]
     assert [(one.state, one.answer) for one in box.entries()] == [(DELIVERED, {"id": "tkt_1"}), (REFUSED, None)]
     assert [entry.id for entry in box.entries(QUEUED, REFUSED)] == [two.id]
+
+
+def test_what_another_process_has_delivered_is_not_put_back(box: Outbox) -> None:
+    entry = box.add("ticket.open", {}, occurred_at=WHEN)
+    box.settle([Outcome(entry.id, DELIVERED, answer={"id": "tkt_1"})])
+    box.sending([entry])
+    box.settle([Outcome(entry.id, QUEUED, "no answer here")])
+    assert (box.get(entry.id).state, box.get(entry.id).answer) == (DELIVERED, {"id": "tkt_1"})
+
+
+def test_an_outbox_of_the_version_before_is_taken_on_with_what_is_in_it(tmp_path: Path) -> None:
+    box = Outbox(tmp_path / "outbox.db")
+    entry = box.add("ticket.open", {"subject": "s"}, occurred_at=WHEN)
+    box.close()
+    with sqlite3.connect(tmp_path / "outbox.db") as base:
+        base.execute("alter table entry drop column progress")
+        base.execute("pragma user_version = 1")
+    base.close()
+    again = Outbox(tmp_path / "outbox.db")
+    assert list(again.entries()) == [entry]
+    again.keep_progress(entry, {"location": "x"})
+    assert again.get(entry.id).progress == {"location": "x"}
 
 
 def test_an_entry_is_found_by_the_beginning_of_its_id(box: Outbox) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
+from werkzeug.http import http_date
 
 from bilbs_cli.sandbox import contract, faults, login, people, records, tickets, uploads
 from bilbs_cli.sandbox.calls import PAGER, Call, Refused, Reply, Who
@@ -118,7 +119,12 @@ def _view(store: Store, operation: Operation) -> Callable[..., Response]:
             return _problem(Refused(503, "unavailable", str(error), headers={"Retry-After": "1"}), identity)
         return _response(reply, identity)
 
-    return view
+    def dated(**path: str) -> Response:
+        response = view(**path)
+        response.headers["Date"] = http_date(store.now())
+        return response
+
+    return dated
 
 
 def _request_id() -> str:

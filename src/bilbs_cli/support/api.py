@@ -15,6 +15,7 @@ import random
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Self
 
 from bilbs_cli.errors import BilbsError, Conflict, LoginNeeded, NotFound, PermissionNeeded, PlanRequired, Unavailable
@@ -71,6 +72,7 @@ class Desk:
         self.base = transport.checked(base)
         self._client = transport.client({"Authorization": f"Bearer {token}"} if token else {}, options)
         self._timeout_s = options.timeout_s
+        self.date: datetime | None = None  # by the desk's clock, at its last answer (RFC 9110 6.6.1)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -85,7 +87,9 @@ class Desk:
         url = path if "://" in path else self.base + path
         if transport.origin(url) != transport.origin(self.base):
             raise NoAnswer(f"{visible(url[:200])} is another host than the desk: nothing was sent there")
-        return transport.send(self._client, method, url, timeout_s=timeout_s, **content)
+        raw = transport.send(self._client, method, url, timeout_s=timeout_s, **content)
+        self.date = _http_date(raw.headers.get("date", "")) or self.date
+        return raw
 
     def post(self, path: str, body: Mapping[str, Any], key: str, timeout_s: float) -> Answer:
         """Send one JSON body with its idempotency key, and say what the answer means; it takes `timeout_s` at most."""
@@ -226,10 +230,15 @@ def _after(raw: Raw) -> float:
     text = raw.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit() and len(text) < 10:
         return min(float(text), 3600.0)
-    from datetime import UTC, datetime
+    when = _http_date(text)
+    return min(max((when - datetime.now(UTC)).total_seconds(), 0.0), 3600.0) if when else 0.0
+
+
+def _http_date(text: str) -> datetime | None:
     from email.utils import parsedate_to_datetime
 
     try:
-        return min(max((parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds(), 0.0), 3600.0)
+        found = parsedate_to_datetime(text)
     except (ValueError, TypeError):
-        return 0.0
+        return None
+    return found if found.tzinfo else None

@@ -9,7 +9,7 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from bilbs_cli.errors import BilbsError, NotFound, OutputUnwritable
 
 QUEUED, SENDING, DELIVERED, REFUSED = "queued", "sending", "delivered", "refused"
 STATES = (QUEUED, SENDING, DELIVERED, REFUSED)
-VERSION = 1
+VERSION = 2
 NAME = "outbox.db"
 BUSY_S = 10
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the last place that a box with a full disk still has; a folder of our own, 0700
@@ -40,16 +40,19 @@ create table entry (
     created_at real not null,
     not_before real not null default 0,
     delivered_at real,
-    answer text
+    answer text,
+    progress text
 )
 """
+_UPGRADES = {1: "alter table entry add column progress text"}
 
 
 class Entry(NamedTuple):
     """One thing to send.
 
     `ticket` is the desk's id of the ticket it belongs to; where the ticket itself is not delivered yet, `after` is the
-    id of the entry that opens it. `key` is the idempotency key, minted once. `answer` is what the desk said in the end.
+    id of the entry that opens it. `key` is the idempotency key, minted once. `answer` is what the desk said in the end,
+    `progress` how far an upload has come.
     Times are seconds since 1970; `occurred_at` is RFC 3339.
     """
 
@@ -67,6 +70,7 @@ class Entry(NamedTuple):
     not_before: float
     delivered_at: float | None
     answer: dict[str, Any] | None
+    progress: dict[str, Any] | None = None
 
     @property
     def chain(self) -> str:
@@ -75,6 +79,17 @@ class Entry(NamedTuple):
 
 
 _COLUMNS = ", ".join(Entry._fields)
+
+
+class Outcome(NamedTuple):
+    """What became of an entry that was tried `tries` times; `not_before` in seconds since 1970."""
+
+    id: str
+    state: str
+    error: str = ""
+    not_before: float = 0
+    answer: Mapping[str, Any] | None = None
+    tries: int = 1
 
 
 class Damaged(BilbsError):
@@ -117,32 +132,52 @@ class Outbox:
             raise NotFound(f"{what} {identity} in the outbox", code="no-such-entry", next="bilbs support outbox list")
         return found[0]
 
+    def find(self, identity: str) -> Entry | None:
+        """Return the entry with exactly that id, None without one."""
+        return next(self._read("where id = ?", (identity,)), None)
+
     def entries(self, *states: str) -> Iterator[Entry]:
         """Yield the entries in the order of writing, of some states only where given."""
         marks = ", ".join("?" * len(states))
         yield from self._read(f"where state in ({marks}) order by number" if states else "order by number", states)
 
-    def sending(self, entry: Entry) -> None:
-        """Note, before the bytes leave, that an entry is tried once more."""
-        self._write("update entry set state = ?, attempts = attempts + 1 where id = ?", (SENDING, entry.id))
+    def waiting(self) -> list[tuple[str, str, str]]:
+        """Return id, kind and chain of what is to be sent, in the order of writing; the bodies stay on the disk."""
+        rows = self._base.execute(
+            "select id, kind, case when after != '' then after when kind = 'ticket.open' or ticket = '' then id else ticket end "
+            "from entry where state in (?, ?) order by number",
+            (QUEUED, SENDING),
+        )
+        return [tuple(row) for row in rows]
 
-    def delivered(self, entry: Entry, answer: Mapping[str, Any]) -> None:
-        """Note what the desk said."""
+    def sending(self, entries: Sequence[Entry]) -> None:
+        """Note, before the bytes leave, that entries are tried."""
         self._write(
-            "update entry set state = ?, answer = ?, delivered_at = ?, last_error = '' where id = ?",
-            (DELIVERED, json.dumps(answer), time.time(), entry.id),
+            "update entry set state = ? where id = ? and state = ?", *((SENDING, entry.id, QUEUED) for entry in entries)
         )
 
-    def put_back(self, entry: Entry, error: str, not_before: float = 0) -> None:
-        """Note that an entry is to be tried again, not before a moment."""
+    def settle(self, outcomes: Sequence[Outcome]) -> None:
+        """Note what became of entries, all or none of it on the disk; each counts as one more try."""
         self._write(
-            "update entry set state = ?, last_error = ?, not_before = ? where id = ?",
-            (QUEUED, error, not_before, entry.id),
+            "update entry set state = ?, last_error = ?, not_before = ?, answer = ?, delivered_at = ?, attempts = attempts + ? "
+            "where id = ? and state != 'delivered'",  # what another process has delivered stays so
+            *(
+                (
+                    one.state,
+                    one.error,
+                    one.not_before,
+                    json.dumps(one.answer) if one.answer is not None else None,
+                    time.time() if one.state == DELIVERED else None,
+                    one.tries,
+                    one.id,
+                )
+                for one in outcomes
+            ),
         )
 
-    def refused(self, entry: Entry, error: str) -> None:
-        """Note that the desk will never take it: it stands aside, and blocks no other ticket."""
-        self._write("update entry set state = ?, last_error = ? where id = ?", (REFUSED, error, entry.id))
+    def keep_progress(self, entry: Entry, progress: Mapping[str, Any]) -> None:
+        """Note how far an upload has come, so that any process can go on with it."""
+        self._write("update entry set progress = ? where id = ?", (json.dumps(progress), entry.id))
 
     def drop(self, entry: Entry) -> None:
         """Delete an entry that a person gives up."""
@@ -151,13 +186,14 @@ class Outbox:
     def _read(self, rest: str, values: tuple[Any, ...] = ()) -> Iterator[Entry]:
         for row in self._base.execute(f"select {_COLUMNS} from entry {rest}", values):  # noqa: S608 - our own words
             fields = dict(zip(Entry._fields, row, strict=True))
-            answer = json.loads(fields["answer"]) if fields["answer"] else None
-            yield Entry(**fields | {"body": json.loads(fields["body"]), "answer": answer})
+            for name in ("body", "answer", "progress"):
+                fields[name] = json.loads(fields[name]) if fields[name] else None
+            yield Entry(**fields)
 
-    def _write(self, statement: str, values: tuple[Any, ...]) -> None:
+    def _write(self, statement: str, *rows: tuple[Any, ...]) -> None:
         try:
             with self._base:  # commits, with fsync(2), or rolls back
-                self._base.execute(statement, values)
+                self._base.executemany(statement, rows)
         except sqlite3.OperationalError as error:
             raise _unwritable(self.path, error) from error
 
@@ -194,6 +230,9 @@ def _prepare(base: sqlite3.Connection, path: Path) -> None:
         version = base.execute("pragma user_version").fetchone()[0]
         if version == 0:
             base.execute(_TABLE)
+        for older in range(version, VERSION) if version else ():
+            base.execute(_UPGRADES[older])
+        if version < VERSION:
             base.execute(f"pragma user_version = {VERSION}")
     if version > VERSION:
         raise BilbsError(

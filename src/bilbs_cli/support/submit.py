@@ -10,8 +10,9 @@ from typing import Any
 
 from bilbs_cli.config import Config
 from bilbs_cli.errors import ConfigProblem, LoginNeeded, PermissionNeeded, UsageProblem
-from bilbs_cli.support import api, delivery, login, outbox
+from bilbs_cli.support import api, audit, delivery, login, outbox, upload
 from bilbs_cli.support.outbox import DELIVERED, Entry, Outbox
+from bilbs_cli.support.upload import Pace
 
 BUDGET_S = 20.0
 URGENT_BUDGET_S = 10.0  # a Sev-1 without a receipt by then goes to the pager
@@ -32,7 +33,13 @@ class Submitted:
 
 
 def submit(
-    kind: str, body: Mapping[str, Any], config: Config, *, ticket: str = "", budget_s: float = BUDGET_S
+    kind: str,
+    body: Mapping[str, Any],
+    config: Config,
+    *,
+    ticket: str = "",
+    budget_s: float = BUDGET_S,
+    pace: Pace | None = None,
 ) -> Submitted:
     """Commit a write and try to deliver it. `ticket` is the desk's id or number, or the id of the entry that opens it.
 
@@ -41,21 +48,30 @@ def submit(
     with outbox.opened() as box:
         after = box.get(ticket).id if ticket.startswith("ob_") else ""
         entry = box.add(kind, body, occurred_at=now(), ticket="" if after else ticket, after=after)
+        audit.note("queued", kind=kind, entry=entry.id, ticket=ticket, sha256=audit.digest(entry.body))
         try:
-            reason = send(box, config, budget_s=budget_s, only=entry.chain).stopped
+            reason = send(box, config, budget_s=budget_s, only=entry.chain, pace=pace).stopped
         except (LoginNeeded, PermissionNeeded, ConfigProblem) as error:  # it is on the disk: that is what must be said
             reason = f"{error}; {error.next}" if error.next else str(error)
         entry = box.get(entry.id)
         return Submitted(entry, "" if entry.state == DELIVERED else entry.last_error or reason, box.volatile)
 
 
-def send(box: Outbox, config: Config, *, budget_s: float, only: str = "") -> delivery.Report:
-    """Send what waits in an outbox; without a token nothing leaves this box."""
+def send(
+    box: Outbox,
+    config: Config,
+    *,
+    budget_s: float,
+    only: str = "",
+    pace: Pace | None = Pace(),  # noqa: B008 - a constant
+) -> delivery.Report:
+    """Send what waits in an outbox, files only with a `pace`; without a token nothing leaves this box."""
     found = login.token(config)
     if found is None:
         return delivery.Report(stopped="nobody is logged in on this box (bilbs login)", logged_out=True)
     with desk(config, found) as there:
-        return delivery.flush(box, there, budget_s=budget_s, only=only)
+        attach = upload.attacher(there, pace) if pace is not None else None
+        return delivery.flush(box, there, budget_s=budget_s, only=only, attach=attach)
 
 
 def desk(config: Config, secret: str) -> api.Desk:

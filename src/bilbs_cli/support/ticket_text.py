@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bilbs_cli import files
@@ -10,6 +12,22 @@ from bilbs_cli.errors import BilbsError, NotFound, UsageProblem
 from bilbs_cli.providers.model import Provider, Severity
 
 SUBJECT, BODY = 200, 100_000  # as in openapi.yaml
+
+
+@contextmanager
+def given(message: str | None, file: str | None) -> Iterator[str]:
+    """Give what was written: as `text`, or typed in an editor where a person sits at a terminal and gave nothing.
+
+    What was typed is kept on the disk when the block does not end well. Raises as `text`, and `BilbsError`.
+    """
+    if message is None and file is None:
+        from bilbs_cli.support import editor
+
+        if editor.wanted():
+            with editor.typed() as typed:
+                yield checked(typed)
+            return
+    yield text(message, file)
 
 
 def text(message: str | None, file: str | None) -> str:
@@ -26,6 +44,11 @@ def text(message: str | None, file: str | None) -> str:
         raise UsageProblem(
             "what happened?", code="needs-answer", safe="nothing was sent", next='-m "TEXT", -F FILE, or a pipe'
         )
+    return checked(found)
+
+
+def checked(found: str) -> str:
+    """Return a text without the blanks around it. Raises `UsageProblem` for one that is empty or too long."""
     if not found.strip():
         raise UsageProblem("the text is empty", safe="nothing was sent", next='-m "TEXT", -F FILE, or a pipe')
     if len(found) > BODY:

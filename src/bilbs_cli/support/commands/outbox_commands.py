@@ -81,19 +81,26 @@ def show_entry(entry: Id, _json: terminal.Json = False) -> None:
 @app.command("flush")
 def flush(
     budget: Annotated[str, typer.Option("--budget", metavar="TIME", help="How long to try.")] = "60s",
+    limit_rate: Annotated[
+        str | None, typer.Option("--limit-rate", metavar="SIZE", help="Bytes a second at most, for files: 2M.")
+    ] = None,
+    progress: Annotated[str, typer.Option("--progress", help="auto, rich, plain or none.")] = "auto",
     _json: terminal.Json = False,
 ) -> None:
     """Send what waits, one at a time; safe beside another run. Exits 75 when something still waits."""
     from bilbs_cli import config
+    from bilbs_cli.progress import Transfer
     from bilbs_cli.quantities import parse_duration
-    from bilbs_cli.support import outbox, submit
+    from bilbs_cli.support import outbox, submit, upload
+    from bilbs_cli.support.commands.ticket_attach_command import rate_of
 
     try:
         seconds = parse_duration(budget)
     except ValueError as error:
         raise UsageProblem(f"--budget: {error}") from error
+    pace = upload.Pace(rate_of(limit_rate), Transfer(progress))
     with outbox.opened() as box:
-        report = submit.send(box, config.load(), budget_s=seconds)
+        report = submit.send(box, config.load(), budget_s=seconds, pace=pace)
         waiting = list(box.entries(outbox.QUEUED, outbox.SENDING))
         refused = list(box.entries(outbox.REFUSED))
     data = {
