@@ -22,7 +22,7 @@ RANKS = (
     (5, r"__main__|main"),
     (
         4,
-        r"terminal|progress|config_commands|login_command|logout_command|help_topics|(diag|plan)\.commands|diag\.[a-z]+_(text|commands)|diag\.flags|support\.commands(\..*)?|sandbox\.commands",
+        r"terminal|progress|config_commands|(login|logout|whoami|status|doctor)_command|help_topics|(diag|plan)\.commands|diag\.[a-z]+_(text|commands)|diag\.flags|support\.commands(\..*)?|sandbox\.commands",
     ),
     (
         1,
@@ -34,11 +34,11 @@ RANKS = (
     ),
     (
         3,
-        r"diag\.(collect|run_start|assembly|requests|summary|front|guard|live|opening|checking|check_run)|support\.(delivery|submit|ticket_text|card|card_picture|sla_question|sla_json|sla_month|sla_calendar|sla_text|reach_text|provider_text)|plan\.subscription",
+        r"diag\.(collect|run_start|assembly|requests|summary|front|guard|live|opening|checking|check_run)|support\.(delivery|submit|desk_checks|ticket_text|card|card_picture|sla_question|sla_json|sla_month|sla_calendar|sla_text|reach_text|provider_text)|plan\.subscription",
     ),
     (
         2,
-        r"config|toml_file|crash|credentials|diag\.[a-z_]+(\..*)?|providers\.(loading|plan_cache)|support\..*|plan\..*|sandbox(\..*)?",
+        r"config|last_seen|toml_file|crash|credentials|diag\.[a-z_]+(\..*)?|providers\.(loading|plan_cache)|support\..*|plan\..*|sandbox(\..*)?",
     ),
 )
 FEATURES = ("diag", "plan", "support", "sandbox")

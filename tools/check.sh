@@ -6,10 +6,11 @@ cd "$(dirname "$0")/.."
 . tools/python.sh
 if [ -z "${BILBS_CHECK_FAST:-}" ]; then
     # a compiler for the NVML stub, the BMC simulator and its independent readers, archive tools as oracles, a browser
-    # (and fonts for it) for the report
+    # (and fonts for it) for the report, Node for the mock server that knows only the contract
     missing=$(for pair in cc:gcc ipmi_sim:openipmi ipmitool:ipmitool ipmi-sel:freeipmi-tools zstd:zstd age:age lspci:pciutils \
                           strace:strace mkfs.ext4:e2fsprogs fsfreeze:util-linux mount:mount ip:iproute2 ps:procps tar:tar \
-                          xz:xz-utils bzip2:bzip2 git:git journalctl:systemd chromium:chromium; do
+                          xz:xz-utils bzip2:bzip2 git:git journalctl:systemd chromium:chromium \
+                          node:nodejs npm:npm; do
         command -v "${pair%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/${pair%%:*}" ] || [ -x "/sbin/${pair%%:*}" ] || echo "${pair##*:}"; done)
     [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
     [ -d /usr/share/fonts/truetype/dejavu ] || missing="$missing fonts-dejavu-core"
@@ -19,6 +20,8 @@ if [ -z "${BILBS_CHECK_FAST:-}" ]; then
     make_venv
     .venv/bin/pip install -q --disable-pip-version-check -r requirements-dev.lock >&2
     .venv/bin/pip install -q --disable-pip-version-check --no-deps -e . >&2
+    [ -x .venv/prism/node_modules/.bin/prism ] ||
+        npm install --prefix .venv/prism --no-audit --no-fund --loglevel=error @stoplight/prism-cli@5.14.2 >&2
 fi
 PATH="$PWD/.venv/bin:$PATH:/usr/sbin:/sbin"
 export PATH

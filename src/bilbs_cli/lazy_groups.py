@@ -12,7 +12,7 @@ import typer.main
 
 Group = tuple[
     str, str, str
-]  # its name, the module whose `app` holds it (one command, or several), its line in the help
+]  # its name, the module whose `app` holds it (or MODULE:NAME; one command, or several), its line in the help
 
 
 class LazyGroup(typer.core.TyperGroup):
@@ -22,7 +22,8 @@ class LazyGroup(typer.core.TyperGroup):
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Import the real one and let it parse the rest of the command line."""
-        app = import_module(self.module).app
+        module, _, name = self.module.partition(":")
+        app = getattr(import_module(module), name or "app")
         app.rich_markup_mode = None
         real = typer.main.get_command(app)
         real.name = self.name

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bilbs_cli import terminal
 from bilbs_cli.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from bilbs_cli.config import Config
 
 app = typer.Typer(add_completion=False)
 
@@ -28,6 +31,7 @@ def login(
     Nothing of the token ever stands in the command line. BILBS_TOKEN and systemd credentials need no login.
     """
     from bilbs_cli import config, credentials
+    from bilbs_cli.support import audit
     from bilbs_cli.support import login as logins
 
     if token_stdin and token_file:
@@ -43,7 +47,22 @@ def login(
         terminal.note("Waiting (Ctrl-C ends it; nothing is stored before you have said yes there) ...")
         found = logins.wait(settings, code)
     logins.keep(found)
+    audit.note("logged in", answer=found.origin)
+    _fetch_card(settings)
     terminal.emit("login", {"api": found.origin, "stored": str(logins.place())}, text=f"logged in to {found.origin}")
+
+
+def _fetch_card(settings: Config) -> None:
+    """Keep the account's card on this box, so that the pager works without a network; a login is good without it."""
+    from bilbs_cli.errors import BilbsError
+    from bilbs_cli.support import card_fetch
+    from bilbs_cli.support.commands import ticket_desk
+
+    try:
+        with ticket_desk.connected(settings) as desk:
+            card_fetch.fetch(desk)
+    except BilbsError as error:
+        terminal.warn(f"the contact card could not be fetched: {error}")
 
 
 def _draw(url: str) -> None:

@@ -14,11 +14,13 @@ app = typer.Typer(add_completion=False)
 def logout(_json: terminal.Json = False) -> None:
     """Delete the login of this box and revoke it at the desk."""
     from bilbs_cli import config
-    from bilbs_cli.support import login
+    from bilbs_cli.support import audit, login
 
     try:
         was = login.forget(config.load())
     except Unavailable as error:
         terminal.warn(f"it is gone from this box, but could not be revoked: {error}")
         was = True
+    if was:
+        audit.note("logged out")
     terminal.emit("logout", {"was_logged_in": was}, text="logged out" if was else "nobody was logged in")

@@ -25,6 +25,9 @@ GROUPS: tuple[Group, ...] = (
 
 COMMANDS: tuple[Group, ...] = (
     ("login", "bilbs_cli.login_command", "Log in to support, from any terminal."),
+    ("status", "bilbs_cli.status_command", "This box on one screen, without the network."),
+    ("doctor", "bilbs_cli.doctor_command", "Test every path before the night it is needed."),
+    ("whoami", "bilbs_cli.whoami_command", "Whose login this is, and what it may do."),
     ("logout", "bilbs_cli.logout_command", "Delete and revoke the login of this box."),
 )
 

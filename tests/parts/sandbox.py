@@ -41,7 +41,7 @@ def running_sandbox(folder: Path, port: int = 0) -> Iterator[Sandbox]:
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
     store = Store(folder)
-    token = login.issue(store, "person", login.PERSON, lasts_s=3600)
+    token = login.issue(store, "person", login.PERSON, lasts_s=login.FOR_SCRIPTS_S)
     try:
         yield Sandbox(serving.address(server), store, token)
     finally:

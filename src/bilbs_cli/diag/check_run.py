@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bilbs_cli import files, paths, quantities
-from bilbs_cli.diag import checking, collect, live, memory, opening
+from bilbs_cli import files, last_seen, paths, quantities
+from bilbs_cli.diag import checked_json, checking, collect, live, memory, opening
 from bilbs_cli.diag.checked import Checked, Snapshot
 from bilbs_cli.diag.model import FACTS_VERSION
 from bilbs_cli.diag.requests import Request
@@ -58,7 +58,20 @@ def run(asked: Asked, watcher: collect.Watcher | None = None) -> Done:
     known = _compared_with(snapshot, asked.baseline, state)
     checked = checking.judge(known, request.options.since)
     whole = not root and not request.left_out and not asked.baseline
+    if whole and state == paths.state_dir():
+        last_seen.keep(last_seen.CHECK, _in_short(checked))
     return Done(checked, _remember(state, checked) if whole else "")
+
+
+def _in_short(checked: Checked) -> dict[str, Any]:
+    """Return the verdict in a few words: the worst finding, and the GPUs by model."""
+    worst = [one.message for one in checked.judgement.findings if one.severity is checked.worst and not one.caused_by]
+    return {
+        "status": checked_json.status(checked),
+        "findings": len(checked.judgement.findings),
+        "worst": worst[0] if worst else "",
+        "gpus": [one.name or "GPU" for one in checked.gpus],
+    }
 
 
 def from_bundle(path: Path) -> Checked:

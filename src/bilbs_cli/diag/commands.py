@@ -95,6 +95,12 @@ def collect(
         watcher.start([one.name for one in request.collectors])
         outcome = assembly.collect_bundle(request, watcher, outcome_text.to_stdout)
     outcome_text.show(outcome)
+    if outcome.path and not sysroot:
+        from bilbs_cli import last_seen
+
+        last_seen.keep(
+            last_seen.BUNDLE, {"path": str(outcome.path), "size": outcome.size_bytes, "complete": outcome.complete}
+        )
     raise typer.Exit(Exit.OK if outcome.complete else Exit.INCOMPLETE)
 
 

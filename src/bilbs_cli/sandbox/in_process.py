@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -19,10 +21,29 @@ class Transport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Answer a request. Raises `httpx.ReadError` where the desk ended the connection."""
-        try:
-            return self._inner.handle_request(request)
-        except faults.Dropped as error:
-            raise httpx.ReadError("the sandbox ended the connection", request=request) from error
+        with _as_broken(request):
+            reply = self._inner.handle_request(request)
+        return httpx.Response(reply.status_code, headers=reply.headers, stream=_Stream(reply, request))
+
+
+class _Stream(httpx.SyncByteStream):
+    def __init__(self, reply: httpx.Response, request: httpx.Request) -> None:
+        self._reply, self._request = reply, request
+
+    def __iter__(self) -> Iterator[bytes]:
+        with _as_broken(self._request):
+            yield from self._reply.iter_raw()
+
+    def close(self) -> None:
+        self._reply.close()
+
+
+@contextmanager
+def _as_broken(request: httpx.Request) -> Iterator[None]:
+    try:
+        yield
+    except faults.Dropped as error:
+        raise httpx.ReadError("the sandbox ended the connection", request=request) from error
 
 
 def token(folder: Path) -> str:

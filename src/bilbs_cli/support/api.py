@@ -14,14 +14,18 @@ import json
 import random
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from bilbs_cli.errors import BilbsError, Conflict, LoginNeeded, NotFound, PermissionNeeded, PlanRequired, Unavailable
 from bilbs_cli.escape import visible
 from bilbs_cli.support import transport
 from bilbs_cli.support.transport import NoAnswer, Options, Raw
+
+if TYPE_CHECKING:
+    import httpx
 
 BASE = "https://api.groupebilbs.com/v1"  # assumed: the documents give only the mail domain
 BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -90,6 +94,12 @@ class Desk:
         raw = transport.send(self._client, method, url, timeout_s=timeout_s, **content)
         self.date = _http_date(raw.headers.get("date", "")) or self.date
         return raw
+
+    @contextmanager
+    def opened(self, path: str) -> Iterator[httpx.Response]:
+        """Give the answer at a path, its body still to be read. Raises `NoAnswer`."""
+        with transport.opened(self._client, self.base + path, timeout_s=self._timeout_s) as reply:
+            yield reply
 
     def post(self, path: str, body: Mapping[str, Any], key: str, timeout_s: float) -> Answer:
         """Send one JSON body with its idempotency key, and say what the answer means; it takes `timeout_s` at most."""

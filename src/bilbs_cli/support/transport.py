@@ -6,6 +6,7 @@ import logging
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -40,12 +41,16 @@ class Options(NamedTuple):
 
 
 class Raw(NamedTuple):
-    """A whole answer. `kind` is its bare media type; the names of headers are in any case."""
+    """A whole answer. `kind` is its bare media type; the names of headers are in any case.
+
+    `tls` holds `version` and `ends` (when the certificate does, as OpenSSL writes it), nothing over plain HTTP.
+    """
 
     status: int
     headers: Mapping[str, str]
     kind: str
     data: bytes
+    tls: Mapping[str, str] = {}
 
 
 class NoAnswer(Exception):
@@ -111,13 +116,38 @@ def send(
     try:
         with there.stream(method, url, **content) as reply:
             data = b"".join(_bounded(reply, most))
+            tls = _tls(reply)
     except httpx.HTTPError as error:
         raise NoAnswer(_reason(error)) from error
     except httpx.InvalidURL as error:
         raise NoAnswer(f"{visible(url[:200])} is no address") from error
     _tell(reply)
     kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return Raw(reply.status_code, reply.headers, kind, data)
+    return Raw(reply.status_code, reply.headers, kind, data, tls)
+
+
+@contextmanager
+def opened(there: httpx.Client, url: str, *, timeout_s: float, **content: Any) -> Iterator[httpx.Response]:
+    """Give an answer whose body is read piece by piece (`iter_raw`). Raises `NoAnswer`, also while it is read."""
+    import httpx
+
+    timeout = httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s))
+    try:
+        with there.stream("GET", url, timeout=timeout, **content) as reply:
+            if reply.headers.get("content-encoding", "identity").lower() != "identity":
+                raise NoAnswer("the answer is compressed, which was not asked for")
+            yield reply
+    except httpx.HTTPError as error:
+        raise NoAnswer(_reason(error)) from error
+
+
+def _tls(reply: httpx.Response) -> dict[str, str]:
+    stream = reply.extensions.get("network_stream")
+    session = stream.get_extra_info("ssl_object") if stream is not None else None
+    if session is None:
+        return {}
+    certificate = session.getpeercert() or {}
+    return {"version": str(session.version()), "ends": str(certificate.get("notAfter", ""))}
 
 
 def _bounded(reply: httpx.Response, most: int) -> Iterator[bytes]:

@@ -14,6 +14,16 @@ COMMANDS: tuple[Group, ...] = (
     ("providers", "bilbs_cli.support.commands.provider_commands", "The support plans that this box can compute."),
     ("ticket", "bilbs_cli.support.commands.ticket_commands", "Open and move tickets, with or without a network."),
     ("outbox", "bilbs_cli.support.commands.outbox_commands", "What has not been delivered."),
+    ("rma", "bilbs_cli.support.commands.record_commands:rma", "Hardware RMAs, step by step."),
+    ("incident", "bilbs_cli.support.commands.record_commands:incident", "Incidents of the service."),
+    ("maintenance", "bilbs_cli.support.commands.record_commands:maintenance", "Planned maintenance."),
+    ("report", "bilbs_cli.support.commands.record_commands:report", "Reports: RCA, health review, on-site."),
+    ("hours", "bilbs_cli.support.commands.record_commands:hours", "Consulting hours, booked and left."),
+    ("visits", "bilbs_cli.support.commands.record_commands:visits", "On-site visits."),
+    ("invoice", "bilbs_cli.support.commands.record_commands:invoice", "Invoices."),
+    ("engineer", "bilbs_cli.support.commands.record_commands:engineer", "Your engineer and the backup."),
+    ("transcript", "bilbs_cli.support.commands.record_commands:transcript", "Export the channel's transcript."),
+    ("audit", "bilbs_cli.support.commands.audit_command", "What left this box, and who agreed."),
     ("sla", "bilbs_cli.support.commands.sla_commands", "When an answer is due, and why then."),
 )
 

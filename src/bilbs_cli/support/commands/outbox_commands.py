@@ -1,18 +1,21 @@
-"""`bilbs support outbox list`, `show`, `flush`, `drop`: what has not been delivered."""
+"""`bilbs support outbox list`, `show`, `flush`, `drop`, `export`, `send`: what has not been delivered."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bilbs_cli import terminal
-from bilbs_cli.errors import Exit, Queued, UsageProblem
+from bilbs_cli.errors import Exit, NotFound, Queued, UsageProblem
 
 if TYPE_CHECKING:
     from bilbs_cli.support.outbox import Entry
 
 app = typer.Typer(help="What waits to be delivered to the desk.", no_args_is_help=True, add_completion=False)
+
+SHORTEST, LIMIT_OF_NAME = 8, 1 << 20
 
 Id = Annotated[str, typer.Argument(help="The entry, or the beginning of its id.", metavar="ID")]
 
@@ -134,11 +137,133 @@ def _said(data: dict[str, Any]) -> str:
 @app.command("drop")
 def drop(entry: Id, yes: terminal.Yes = False, _json: terminal.Json = False) -> None:
     """Give an entry up: it is deleted and never sent."""
-    from bilbs_cli.support import outbox
+    from bilbs_cli.support import audit, outbox
 
     with outbox.opened() as box:
         one = box.get(entry)
         if not yes and not terminal.confirm(f"Delete {one.id} ({one.kind}: {_subject(one)}) for ever?"):
             raise UsageProblem("nothing was deleted", code="not-confirmed")
         box.drop(one)
+        audit.note("dropped", kind=one.kind, entry=one.id, ticket=one.ticket, sha256=audit.digest(one.body))
     terminal.emit("support.outbox.drop", {"id": one.id}, text=f"{one.id} is deleted")
+
+
+@app.command("export")
+def export(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where it goes: a stick.")],
+    encrypt_to: Annotated[
+        list[str] | None,
+        typer.Option("--encrypt-to", metavar="KEY", help="age1... of the laptop; else a passphrase is asked for."),
+    ] = None,
+    passphrase_file: Annotated[
+        Path | None,
+        typer.Option("--passphrase-file", metavar="FILE", help="The passphrase, in a file that only you can read."),
+    ] = None,
+    _json: terminal.Json = False,
+) -> None:
+    """Write what waits, files included, to one encrypted file: a laptop sends it with bilbs support outbox send FILE.
+
+    Nothing is taken out of this outbox: when this box is online again, the desk knows what it has already.
+    """
+    from bilbs_cli.support import audit, carry, outbox
+
+    secret = "" if encrypt_to else _passphrase(passphrase_file, twice=True)
+    with outbox.opened() as box:
+        found = list(box.entries(outbox.QUEUED, outbox.SENDING))
+        openers = {one.after for one in found if one.after} - {one.id for one in found}
+        behind = [one for one in found if one.after in openers]
+        # what follows a ticket that was delivered goes by the ticket's own id
+        known = {one.id: str((box.get(one.after).answer or {}).get("id") or "") for one in behind}
+        found = [one._replace(ticket=known[one.id], after="") if known.get(one.id) else one for one in found]
+    if not found:
+        raise UsageProblem("nothing waits in the outbox", code="nothing-to-export", safe="nothing was written")
+    count = carry.write(found, file, recipients=tuple(encrypt_to or ()), passphrase=secret)
+    audit.note("exported", kind="outbox", file=str(file), answer=f"{count} entries")
+    terminal.emit(
+        "support.outbox.export",
+        {"file": str(file), "entries": count, "size": file.stat().st_size},
+        text=f"{count} {'entry' if count == 1 else 'entries'} in {file}; on the laptop: bilbs support outbox send {file.name}",
+    )
+
+
+@app.command("send")
+def send(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What bilbs support outbox export wrote.")],
+    identity_file: Annotated[
+        Path | None, typer.Option("--identity-file", metavar="FILE", help="The age key, where it was encrypted to one.")
+    ] = None,
+    passphrase_file: Annotated[
+        Path | None,
+        typer.Option("--passphrase-file", metavar="FILE", help="The passphrase, in a file that only you can read."),
+    ] = None,
+    progress: Annotated[str, typer.Option("--progress", help="auto, rich, plain or none.")] = "auto",
+    _json: terminal.Json = False,
+) -> None:
+    """Send what another box has exported, from this machine. Again is safe: nothing is doubled."""
+    import hashlib
+
+    from bilbs_cli import config, credentials, files, paths
+    from bilbs_cli.progress import Transfer
+    from bilbs_cli.support import carry, outbox, submit, upload
+
+    if not file.is_file():
+        raise NotFound(f"there is no file {file}", code="no-such-file", safe="nothing was sent")
+    identity = ""
+    if identity_file:
+        text = credentials.find("identity", file=identity_file, variable="") or ""
+        identity = next((line for line in text.splitlines() if line.startswith("AGE-SECRET-KEY-")), "")
+    secret = "" if identity_file else _passphrase(passphrase_file, twice=False)
+    name = hashlib.sha256(file.read_bytes()[:LIMIT_OF_NAME]).hexdigest()[:16]
+    folder = files.private_dir(paths.state_dir() / "carried" / name)
+    with outbox.opened(folder / outbox.NAME) as box:
+        box.adopt(carry.read(file, folder, identity=identity, passphrase=secret))
+        report = submit.send(box, config.load(), budget_s=60.0, pace=upload.Pace(progress=Transfer(progress)))
+        entries = [
+            as_json(one) | {"answer_id": (one.answer or {}).get("id"), "number": (one.answer or {}).get("number")}
+            for one in box.entries()
+        ]
+    waiting = [one for one in entries if one["state"] in {outbox.QUEUED, outbox.SENDING}]
+    refused = [one for one in entries if one["state"] == outbox.REFUSED]
+    data = {"entries": entries, "waiting": len(waiting), "stopped": report.stopped or None}
+    errors = []
+    if waiting:
+        errors = [
+            Queued(
+                f"{len(waiting)} wait: {report.stopped or 'behind a refused one'}",
+                safe="the file is as it was",
+                next="the same command again",
+            )
+        ]
+    numbers = ", ".join(str(one["number"]) for one in entries if one["number"])
+    said = f"{len(entries) - len(waiting) - len(refused)} delivered, {len(waiting)} waiting, {len(refused)} refused"
+    terminal.emit(
+        "support.outbox.send", data, text=f"{said}{'; tickets: ' + numbers if numbers else ''}", errors=errors
+    )
+    for one in refused:
+        terminal.warn(f"{one['id']} was refused: {one['last_error']}")
+    if errors:
+        raise errors[0]
+
+
+def _passphrase(file: Path | None, *, twice: bool) -> str:
+    """Return the passphrase: from a private file, else asked for on the terminal, where nobody sees it."""
+    import getpass
+    import sys
+
+    from bilbs_cli import credentials
+
+    if file:
+        return credentials.find("passphrase", file=file, variable="") or ""
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise UsageProblem(
+            "a passphrase is needed, and stdin is not a terminal",
+            code="needs-answer",
+            safe="nothing was written",
+            next="--passphrase-file FILE",
+        )
+    found = getpass.getpass("passphrase: ")
+    if len(found) < SHORTEST:
+        raise UsageProblem(f"the passphrase is too short: {SHORTEST} characters at least", safe="nothing was written")
+    if twice and getpass.getpass("again: ") != found:
+        raise UsageProblem("the two are not the same", safe="nothing was written")
+    return found

@@ -1,0 +1,175 @@
+"""The outbox in one encrypted file, for a laptop that has a network: written, read, and never doubled.
+
+    bilbs outbox 1
+    BASE64 of the key of what follows, encrypted with a passphrase (age, scrypt); - where it is for a recipient
+    an age file (X25519) of a tar: outbox.json, then files/ENTRY for each attachment
+
+The entries keep their idempotency keys: sent from the laptop and later from the box they are the same at the desk.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import shutil
+import tarfile
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from bilbs_cli import files
+from bilbs_cli.errors import BilbsError, UsageProblem
+from bilbs_cli.support.outbox import Entry
+
+MAGIC = b"bilbs outbox 1\n"
+LINE, JSON_LIMIT, MOST = 8192, 256 << 20, 100_000
+
+
+def write(entries: Iterable[Entry], target: Path, *, recipients: tuple[str, ...] = (), passphrase: str = "") -> int:
+    """Write entries and the files that belong to them; return how many. Nothing plain reaches the disk.
+
+    Raises `OutputUnwritable`, `UsageProblem` for a key that is none, `BilbsError` for a file that is gone.
+    """
+    import pyrage
+
+    found = list(entries)
+    if recipients:
+        try:
+            keys = [pyrage.x25519.Recipient.from_str(one) for one in recipients]
+        except pyrage.RecipientError as error:
+            raise UsageProblem(
+                f"that is no age recipient: {error}", next="age-keygen -o key.txt, on the laptop"
+            ) from error
+        wrapped = b"-"
+    else:
+        own = pyrage.x25519.Identity.generate()
+        keys = [own.to_public()]
+        wrapped = base64.b64encode(pyrage.passphrase.encrypt(str(own).encode(), passphrase))
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "wb") as out:
+            out.write(MAGIC + wrapped + b"\n")
+            _encrypt(found, out, keys)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(part, target)  # noqa: PTH105 - beside os.open
+        files.sync_dir(target.parent)
+    except OSError as error:
+        raise files.cannot_write(target, error) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return len(found)
+
+
+def _encrypt(entries: list[Entry], out: BinaryIO, keys: list[Any]) -> None:
+    """Encrypt the tar while it is made: a thread fills a pipe."""
+    import pyrage
+
+    receive, send = os.pipe()
+    problems: list[Exception] = []
+
+    def fill() -> None:
+        try:
+            with os.fdopen(send, "wb") as pipe, tarfile.open(fileobj=pipe, mode="w|") as tar:
+                _add_all(entries, tar)
+        except (OSError, BilbsError, files.NotReadable) as error:
+            problems.append(error)
+
+    thread = threading.Thread(target=fill)
+    thread.start()
+    with os.fdopen(receive, "rb") as plain:
+        pyrage.encrypt_io(plain, out, keys)
+    thread.join()
+    if problems:
+        raise BilbsError(
+            f"the outbox could not be packed: {problems[0]}", code="not-packed", safe="nothing was written"
+        )
+
+
+def _add_all(entries: list[Entry], tar: tarfile.TarFile) -> None:
+    rows = [one._asdict() | {"answer": None, "progress": None, "state": "queued"} for one in entries]
+    _add(tar, "outbox.json", json.dumps(rows).encode())
+    for one in entries:
+        if one.kind == "ticket.attach":
+            with files.open_regular(Path(one.body["path"])) as stream:
+                info = tarfile.TarInfo(f"files/{one.id}")
+                info.size = os.fstat(stream.fileno()).st_size
+                tar.addfile(info, stream)
+
+
+def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    tar.addfile(info, io.BytesIO(data))
+
+
+def read(source: Path, folder: Path, *, identity: str = "", passphrase: str = "") -> list[Entry]:
+    """Return the entries of a file; what belongs to them is put into `folder`, their paths lead there.
+
+    Raises `UsageProblem` for a wrong key, `BilbsError` for what is no such file.
+    """
+    import pyrage
+
+    try:
+        with files.open_regular(source) as raw, os.fdopen(os.dup(raw.fileno()), "rb") as stream:
+            if stream.readline(LINE) != MAGIC:
+                raise BilbsError(f"{source} is no file of bilbs support outbox export", code="not-an-export")
+            wrapped = stream.readline(LINE).strip()
+            try:
+                if wrapped != b"-":
+                    identity = pyrage.passphrase.decrypt(base64.b64decode(wrapped), passphrase).decode()
+                key = pyrage.x25519.Identity.from_str(identity.strip())
+                return _decrypted(stream, folder, key)
+            except (pyrage.DecryptError, pyrage.IdentityError, ValueError) as error:
+                raise UsageProblem(
+                    "the passphrase or key does not open it", code="wrong-key", safe="nothing was sent"
+                ) from error
+    except (OSError, files.NotReadable) as error:
+        raise BilbsError(f"cannot read {source}: {error}", code="unreadable") from error
+
+
+def _decrypted(stream: BinaryIO, folder: Path, key: Any) -> list[Entry]:
+    import pyrage
+
+    plain = folder / ".plain.tar"
+    handle = os.open(plain, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(handle, "w+b") as out:
+            pyrage.decrypt_io(stream, out, [key])
+            out.seek(0)
+            return _unpacked(out, folder)
+    finally:
+        plain.unlink(missing_ok=True)
+
+
+def _unpacked(out: BinaryIO, folder: Path) -> list[Entry]:
+    """Take out what belongs there and nothing else: no path of the archive is ever used."""
+    entries: list[Entry] = []
+    try:
+        with tarfile.open(fileobj=out, mode="r:") as tar:
+            for number, member in enumerate(tar):
+                data = tar.extractfile(member) if member.isreg() else None
+                if number > MOST or data is None:
+                    raise BilbsError("the export holds what does not belong there", code="not-an-export")
+                if number == 0 and member.name == "outbox.json" and member.size <= JSON_LIMIT:
+                    entries = [Entry(**row) for row in json.loads(data.read())]
+                    continue
+                owner = next((one for one in entries if member.name == f"files/{one.id}"), None)
+                if owner is None:
+                    raise BilbsError("the export holds what does not belong there", code="not-an-export")
+                entries[entries.index(owner)] = _placed(owner, data, folder)
+    except (tarfile.TarError, ValueError, TypeError, KeyError, EOFError) as error:
+        raise BilbsError(f"the export is damaged: {error}", code="not-an-export", safe="nothing was sent") from error
+    return entries
+
+
+def _placed(owner: Entry, data: Any, folder: Path) -> Entry:
+    target = folder / owner.id.replace("/", "_")
+    with target.open("wb") as copy:
+        shutil.copyfileobj(data, copy, 1 << 20)
+    info = target.stat()
+    return owner._replace(body=owner.body | {"path": str(target), "size": info.st_size, "mtime_ns": info.st_mtime_ns})
