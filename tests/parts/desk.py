@@ -27,6 +27,7 @@ class Desk:
     fault: Callable[[dict[str, Any]], str] = lambda _: ""
     oauth: list[tuple[int, dict[str, Any]]] = field(default_factory=list)  # the answers of /oauth, in turn
     forms: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    location: str = ""  # of an upload
     seen_tokens: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -59,6 +60,9 @@ def _problem(status: int, code: str, **more: Any) -> bytes:
 def _handler(desk: Desk) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def do_OPTIONS(self) -> None:
+            self._send(204, b"", "text/plain")
 
         def do_POST(self) -> None:
             if self.path.startswith("/v1/oauth/"):
@@ -102,7 +106,8 @@ def _handler(desk: Desk) -> type[BaseHTTPRequestHandler]:
                     elif fault == "garbled":
                         self._send(201, answer[:5], "application/json")
                     else:
-                        self._send(201, answer, "application/json")
+                        place = {"Location": desk.location} if desk.location else {}
+                        self._send(201, answer, "application/json", place)
 
         def _oauth(self) -> None:
             form = dict(parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))

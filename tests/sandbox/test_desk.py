@@ -35,7 +35,9 @@ def opened(api: httpx.Client, number: int = 1, **more: Any) -> httpx.Response:
 
 
 def act(api: httpx.Client, ticket: str, action: str, key: str, **body: Any) -> httpx.Response:
-    return api.post(f"/tickets/{ticket}/actions/{action}", json=body, headers={"Idempotency-Key": KEY.format(f"act-{key}")})
+    return api.post(
+        f"/tickets/{ticket}/actions/{action}", json=body, headers={"Idempotency-Key": KEY.format(f"act-{key}")}
+    )
 
 
 def test_the_same_key_gives_the_same_answer_and_another_body_is_refused(api: httpx.Client) -> None:

@@ -37,11 +37,11 @@ def test_a_connection_that_ends(desk: Sandbox, fault: str, inside: bool) -> None
     with client(desk, inside=inside) as api:
         with pytest.raises(httpx.TransportError):
             api.post("/tickets", json=TICKET, headers={"Idempotency-Key": "a-key-of-the-tests"})
-        taken = [doc["subject"] for _, doc in desk.store.tickets([], [], "", None, 10)]
+        taken = [doc["subject"] for _, doc in desk.store.tickets([], [], "", 0, 10)]
         assert taken == ([] if fault == "refuse" else ["s"])
         again = api.post("/tickets", json=TICKET, headers={"Idempotency-Key": "a-key-of-the-tests"})
         assert again.status_code == 201
-        assert len(desk.store.tickets([], [], "", None, 10)) == 1
+        assert len(desk.store.tickets([], [], "", 0, 10)) == 1
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ create table if not exists meta (key text primary key, value text not null);
 create table if not exists ticket (
     seq integer primary key autoincrement, id text not null unique, number text not null unique,
     updated text not null, status text not null, severity text not null, dedup text, doc text not null);
-create index if not exists ticket_updated on ticket (updated desc, seq desc);
+create index if not exists ticket_status on ticket (status, seq desc);
 create index if not exists ticket_dedup on ticket (dedup);
 create table if not exists event (seq integer primary key autoincrement, ticket text not null, doc text not null);
 create index if not exists event_ticket on event (ticket, seq);
@@ -135,9 +135,9 @@ class Store:
         return json.loads(row[0]) if row else None
 
     def tickets(
-        self, status: list[str], severity: list[str], after: str, before: tuple[str, int] | None, limit: int
+        self, status: list[str], severity: list[str], after: str, before: int, limit: int
     ) -> list[tuple[int, Document]]:
-        """Return tickets with their sequence number, the last changed first, from behind a cursor on."""
+        """Return tickets with their sequence number, the newest first, from behind one (0: all) on."""
         where, values = ["1"], list[Any]()
         for column, wanted in (("status", status), ("severity", severity)):
             if wanted:
@@ -147,10 +147,10 @@ class Store:
             where.append("updated > ?")
             values.append(after)
         if before:
-            where.append("(updated, seq) < (?, ?)")
-            values += before
+            where.append("seq < ?")
+            values.append(before)
         rows = self.base.execute(
-            f"select seq, doc from ticket where {' and '.join(where)} order by updated desc, seq desc limit ?",  # noqa: S608 - our own words
+            f"select seq, doc from ticket where {' and '.join(where)} order by seq desc limit ?",  # noqa: S608 - our own words
             (*values, limit),
         )
         return [(seq, json.loads(doc)) for seq, doc in rows]

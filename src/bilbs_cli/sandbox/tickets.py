@@ -83,16 +83,16 @@ def listed(call: Call) -> Reply:
     """Return one page of tickets."""
     given = call.parameters
     limit = given.get("limit", 50)
-    behind = position(call, str, int)
+    behind = position(call, int)
     rows = call.store.tickets(
         given.get("status", []),
         given.get("severity", []),
         given.get("updated_after", ""),
-        None if behind is None else (behind[0], behind[1]),
+        behind[0] if behind else 0,
         limit + 1,
     )
     now = call.now
-    docs = [(cursor(doc["updated_at"], seq), _with_clocks(call.store, doc, now)) for seq, doc in rows]
+    docs = [(cursor(seq), _with_clocks(call.store, doc, now)) for seq, doc in rows]
     return page(call, docs, limit)
 
 

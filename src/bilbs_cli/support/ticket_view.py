@@ -210,9 +210,11 @@ def when(value: str, zone: tzinfo) -> str:
     return f"{found.astimezone(zone):%a %m-%d %H:%M}" if found else ""
 
 
-def brief(tickets: Sequence[tuple[Ticket, Mapping[str, Any] | None]], now: datetime, zone: tzinfo, width: int) -> str:
-    """Return one screen for whoever takes over: for each ticket its state, the next promise, the last word of a person."""
-    lines = [f"{len(tickets)} open, {now.astimezone(zone):%a %Y-%m-%d %H:%M %Z}"]
+def brief(
+    tickets: Sequence[tuple[Ticket, Mapping[str, Any] | None]], count: int, now: datetime, zone: tzinfo, width: int
+) -> str:
+    """Return one screen for whoever takes over the `count` open ones: for each ticket its state, the next promise, the last word of a person."""
+    lines = [f"{count} open, {now.astimezone(zone):%a %Y-%m-%d %H:%M %Z}"]
     for ticket, last in tickets:
         lines += wrapped(
             f"{name_of(ticket)}  {severity_of(ticket)}, {status_of(ticket)}: {text(ticket, 'subject')}", "", width

@@ -186,9 +186,15 @@ def checked(base: str) -> str:
 
 
 def origin(url: str) -> tuple[str, str, int | None]:
-    """Return scheme, host and port of an address (RFC 6454), the port that the scheme implies filled in."""
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname or "", parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    """Return scheme, host and port of an address (RFC 6454), the port that the scheme implies filled in.
+
+    Raises `NoAnswer` for what is no address.
+    """
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname or "", parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    except ValueError as error:
+        raise NoAnswer(f"{visible(url[:200])} is no address") from error
 
 
 def trust(options: Options) -> ssl.SSLContext:

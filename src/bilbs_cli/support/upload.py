@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
+from urllib.parse import urljoin
 
 from bilbs_cli import files
 from bilbs_cli.escape import visible
@@ -49,12 +50,17 @@ def described(path: Path, purpose: str) -> dict[str, Any]:
         info = os.fstat(stream.fileno())
     return {
         "path": str(path.absolute()),
-        "filename": path.name,
+        "filename": _named(path.name),
         "size": info.st_size,
         "mtime_ns": info.st_mtime_ns,
         "purpose": purpose,
         "media_type": _media_type(path.name),
     }
+
+
+def _named(name: str) -> str:
+    """Return a file's name as the contract takes it: no control characters, no slashes, 255 characters at most."""
+    return re.sub(r"[\x00-\x1f\x7f/\\]", "_", name.encode("utf-8", "replace").decode())[-255:] or "file"
 
 
 def _media_type(name: str) -> str:
@@ -169,11 +175,20 @@ class _Upload:
         place = raw.headers.get("location", "")
         if raw.status != 201 or not place:
             raise _Stopped(Later("the desk began no upload: its answer has no Location"))
+        try:
+            place = urljoin(f"{self.desk.base}/", place)
+        except ValueError as error:
+            raise _Stopped(Later(f"the desk's Location {visible(place[:200])} is no address")) from error
+        if not self.desk.has(place):
+            raise _Stopped(Later(f"the desk's Location {visible(place[:200])} is another host: nothing was sent there"))
         self._keep(location=place, max_part=_limits(raw.headers).get("max-append-size"))
         return self._offset() or 0
 
     def _offset(self) -> int | None:
-        """Return how much has arrived, None where the desk does not know the upload any more."""
+        """Return how much has arrived, None where the desk does not know the upload any more, or it is another desk's."""
+        if not self.desk.has(self.state["location"]):
+            self._forget_upload()
+            return None
         try:
             raw = self._ask("HEAD", self.state["location"])
         except _Stopped as stopped:

@@ -41,7 +41,7 @@ def brief(
             human = [event for event in timeline if ticket_view.text(event, "by") != "automatic"]
             told.append((one, human[-1] if human else None))
         now = ticket_desk.now(desk)
-    page = ticket_view.brief(told, now, ticket_desk.zone(settings), terminal.width())
+    page = ticket_view.brief(told, len(found), now, ticket_desk.zone(settings), terminal.width())
     if len(found) > MOST:
         page += f"\nand {len(found) - MOST} more: bilbs support ticket list"
     data = [{**one, "last": last} for one, last in told]

@@ -33,7 +33,7 @@ def list_tickets(
     ] = None,
     _json: terminal.Json = False,
 ) -> None:
-    """List the tickets of the account, the last changed first."""
+    """List the tickets of the account, the newest first."""
     from bilbs_cli import config
     from bilbs_cli.support import ticket_cache, ticket_view
     from bilbs_cli.support.commands import ticket_desk
