@@ -215,22 +215,37 @@ def test_an_upload_holds_back_no_word_and_only_the_closing(
 @pytest.mark.parametrize(
     "location",
     [
-        "http://127.0.0.1:9/steal",
+        "http://127.0.0.1:{port}/steal",
         "https://127.0.0.1/v1/uploads/x",
-        "//elsewhere.example/x",
+        "//localhost:{port}/x",
         "ftp://x/y",
         "http://[",
-        "",
     ],
 )
-def test_an_upload_never_goes_to_another_host(
-    desk: Sandbox, box: Outbox, ticket: str, tmp_path: Path, location: str, monkeypatch: pytest.MonkeyPatch
+def test_an_upload_never_goes_to_another_host(box: Outbox, tmp_path: Path, location: str) -> None:
+    """A desk that answers with a Location elsewhere gets nothing more, and elsewhere gets nothing at all."""
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere, running_desk() as liar:
+        liar.location = location.format(port=elsewhere.getsockname()[1])
+        entry = queued(box, "tkt_1", made(tmp_path / "file.bin", 1000))
+        with api.Desk(liar.url, "a-token-of-the-tests") as there:
+            delivery.flush(box, there, budget_s=0.4, attach=upload.attacher(there))
+        elsewhere.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            elsewhere.accept()
+        assert liar.requests == 1
+    assert box.get(entry.id).state == QUEUED
+    assert "nothing was sent there" in box.get(entry.id).last_error or "no address" in box.get(entry.id).last_error
+
+
+def test_an_upload_that_was_begun_at_another_address_is_begun_anew(
+    desk: Sandbox, box: Outbox, ticket: str, tmp_path: Path
 ) -> None:
-    entry = queued(box, ticket, made(tmp_path / "file.bin", 1000))
-    box.keep_progress(entry, {"sha256": "0" * 64, "location": location})
-    flushed(box, desk, budget_s=0.4)
-    assert box.get(entry.id).state in {QUEUED, REFUSED}
-    assert not [doc for _, doc in desk.store.all("attachment") if doc["filename"] == "file.bin"]
+    path = made(tmp_path / "file.bin", 1000)
+    entry = queued(box, ticket, path)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    box.keep_progress(entry, {"sha256": sha256, "location": "http://127.0.0.1:9/v1/uploads/upl_1"})
+    flushed(box, desk)
+    assert box.get(entry.id).state == DELIVERED
 
 
 def test_the_command_attaches_names_and_shows_progress(

@@ -133,7 +133,7 @@ def opened(there: httpx.Client, url: str, *, timeout_s: float, **content: Any) -
 
     timeout = httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s))
     try:
-        with there.stream("GET", url, timeout=timeout, **content) as reply:
+        with there.stream("GET", url, timeout=timeout, headers={"Accept": "*/*"}, **content) as reply:
             if reply.headers.get("content-encoding", "identity").lower() != "identity":
                 raise NoAnswer("the answer is compressed, which was not asked for")
             yield reply

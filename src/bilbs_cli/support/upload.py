@@ -176,13 +176,16 @@ class _Upload:
         if raw.status != 201 or not place:
             raise _Stopped(Later("the desk began no upload: its answer has no Location"))
         try:
-            place = urljoin(f"{self.desk.base}/", place)
+            place = urljoin(self.desk.base + self.path, place)  # RFC 9110 10.2.2
         except ValueError as error:
             raise _Stopped(Later(f"the desk's Location {visible(place[:200])} is no address")) from error
         if not self.desk.has(place):
             raise _Stopped(Later(f"the desk's Location {visible(place[:200])} is another host: nothing was sent there"))
         self._keep(location=place, max_part=_limits(raw.headers).get("max-append-size"))
-        return self._offset() or 0
+        has = self._offset()
+        if has is None:
+            raise _Stopped(Later("the desk does not know the upload that it has just begun"))
+        return has
 
     def _offset(self) -> int | None:
         """Return how much has arrived, None where the desk does not know the upload any more, or it is another desk's."""
