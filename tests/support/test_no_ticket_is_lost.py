@@ -42,8 +42,8 @@ class Server:
     """The sandbox in a process of its own, which is killed and started again on the same port."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.process, self.starts = folder, None, 0
-        self.process: subprocess.Popen[str] | None
+        self.folder, self.starts = folder, 0
+        self.process: subprocess.Popen[str] | None = None
         self.url = f"http://127.0.0.1:{PORT}/v1"
 
     def start(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -66,8 +67,14 @@ def _append(rows: Sequence[Mapping[str, Any]]) -> None:
             }
             before = json.dumps(data, ensure_ascii=True).encode()[:LONGEST]
             lines.append(before + b"\n")
-        os.write(handle, cut + b"".join(lines))
-        os.fsync(handle)
+        data = cut + b"".join(lines)
+        try:
+            if os.write(handle, data) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(handle)
+        except OSError:
+            os.ftruncate(handle, size)  # what did not fit as a whole is not there at all
+            raise
     finally:
         os.close(handle)
 

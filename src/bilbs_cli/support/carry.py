@@ -13,6 +13,7 @@ import base64
 import io
 import json
 import os
+import re
 import shutil
 import tarfile
 import threading
@@ -156,7 +157,7 @@ def _unpacked(out: BinaryIO, folder: Path) -> list[Entry]:
                 if number > MOST or data is None:
                     raise BilbsError("the export holds what does not belong there", code="not-an-export")
                 if number == 0 and member.name == "outbox.json" and member.size <= JSON_LIMIT:
-                    entries = [Entry(**row) for row in json.loads(data.read())]
+                    entries = [_checked(Entry(**row)) for row in json.loads(data.read())]
                     continue
                 owner = next((one for one in entries if member.name == f"files/{one.id}"), None)
                 if owner is None:
@@ -167,8 +168,23 @@ def _unpacked(out: BinaryIO, folder: Path) -> list[Entry]:
     return entries
 
 
+def _checked(entry: Entry) -> Entry:
+    """Return an entry of another box. Raises `ValueError` for one that no bilbs has written."""
+    texts = (entry.id, entry.kind, entry.key, entry.ticket, entry.after, entry.occurred_at)
+    known = all(isinstance(one, str) for one in texts) and isinstance(entry.body, dict)
+    if (
+        not known
+        or not re.fullmatch(r"ob_[0-9a-f]{12}", entry.id)
+        or not re.fullmatch(r"[A-Za-z0-9_-]{16,128}", entry.key)
+    ):
+        raise ValueError("an entry is none")
+    if not re.fullmatch(r"[A-Za-z0-9_-]{0,64}", entry.ticket) or not re.fullmatch(r"(ob_[0-9a-f]{12})?", entry.after):
+        raise ValueError("an entry belongs to no ticket")
+    return entry
+
+
 def _placed(owner: Entry, data: Any, folder: Path) -> Entry:
-    target = folder / owner.id.replace("/", "_")
+    target = folder / owner.id
     with target.open("wb") as copy:
         shutil.copyfileobj(data, copy, 1 << 20)
     info = target.stat()

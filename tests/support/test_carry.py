@@ -1,0 +1,170 @@
+"""The outbox on a stick: out of a box without a network, to the desk from a laptop, never doubled afterwards."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyrage
+import pytest
+
+from bilbs_cli.errors import BilbsError, UsageProblem
+from bilbs_cli.support import carry
+from bilbs_cli.support.outbox import Outbox
+from tests.conftest import Bilbs
+from tests.parts.sandbox import Sandbox, running_sandbox
+
+WHEN = "2026-11-26T08:00:00Z"
+PASSPHRASE = "correct horse battery"
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Sandbox]:
+    with running_sandbox(tmp_path / "desk") as found:
+        yield found
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    path = tmp_path / "passphrase"
+    path.write_text(PASSPHRASE + "\n")
+    path.chmod(0o600)
+    return path
+
+
+def test_a_ticket_with_its_bundle_goes_by_stick_and_is_at_the_desk_once(
+    bilbs: Bilbs, desk: Sandbox, secret: Path, tmp_path: Path
+) -> None:
+    laptop = {"BILBS_STATE_DIR": str(tmp_path / "laptop"), "BILBS_API_URL": desk.url, "BILBS_TOKEN": desk.token}
+    bundle = tmp_path / "bundle.tar.zst"
+    bundle.write_bytes(b"the bundle" * 1000)
+    opened = bilbs("support", "ticket", "open", "-s", "sev2", "-m", "my text", "--diag", str(bundle), "--json")
+    assert opened.status == 75
+    bilbs("support", "ticket", "comment", opened.json["data"]["outbox"], "-m", "a word more")
+    stick = tmp_path / "stick.age"
+    exported = bilbs("support", "outbox", "export", str(stick), "--passphrase-file", str(secret), "--json")
+    assert (exported.status, exported.json["data"]["entries"]) == (0, 3)
+    assert b"my text" not in stick.read_bytes()
+    assert stick.stat().st_mode & 0o777 == 0o600
+    sent = bilbs("support", "outbox", "send", str(stick), "--passphrase-file", str(secret), env=laptop)
+    assert (sent.status, sent.stdout) == (0, "3 delivered, 0 waiting, 0 refused; tickets: BB-1001\n")
+    again = bilbs("support", "outbox", "send", str(stick), "--passphrase-file", str(secret), env=laptop)
+    assert again.status == 0
+    later = bilbs("support", "outbox", "flush", env={"BILBS_API_URL": desk.url, "BILBS_TOKEN": desk.token})
+    assert later.stdout == "3 delivered, 0 waiting, 0 refused\n"
+    tickets = desk.store.tickets([], [], "", 0, 10)
+    assert [doc["subject"] for _, doc in tickets] == ["my text"]
+    assert [one["size"] for one in tickets[0][1]["attachments"]] == [10_000]
+    kinds = [doc["type"] for _, doc in desk.store.events(tickets[0][1]["id"]) if doc["by"] == "customer"]
+    assert sorted(kinds) == ["attached", "commented", "opened"]
+    assert bundle.exists()
+
+
+def test_for_the_key_of_a_laptop_no_passphrase_is_asked(bilbs: Bilbs, desk: Sandbox, tmp_path: Path) -> None:
+    identity = pyrage.x25519.Identity.generate()
+    key = tmp_path / "key.txt"
+    key.write_text(f"# created: now\n{identity}\n")
+    key.chmod(0o600)
+    bilbs("support", "ticket", "open", "-m", "my text")
+    assert (
+        bilbs("support", "outbox", "export", str(tmp_path / "s"), "--encrypt-to", str(identity.to_public())).status == 0
+    )
+    laptop = {"BILBS_STATE_DIR": str(tmp_path / "laptop"), "BILBS_API_URL": desk.url, "BILBS_TOKEN": desk.token}
+    sent = bilbs("support", "outbox", "send", str(tmp_path / "s"), "--identity-file", str(key), env=laptop)
+    assert sent.stdout == "1 delivered, 0 waiting, 0 refused; tickets: BB-1001\n"
+
+
+def test_what_cannot_be_opened_is_named_and_sends_nothing(
+    bilbs: Bilbs, desk: Sandbox, secret: Path, tmp_path: Path
+) -> None:
+    env = {"BILBS_STATE_DIR": str(tmp_path / "laptop"), "BILBS_API_URL": desk.url, "BILBS_TOKEN": desk.token}
+    assert (
+        bilbs("support", "outbox", "export", str(tmp_path / "s"), "--passphrase-file", str(secret)).status == 2
+    )  # nothing waits
+    bilbs("support", "ticket", "open", "-m", "my text")
+    assert bilbs("support", "outbox", "export", str(tmp_path / "s")).status == 2  # no terminal to ask on
+    assert bilbs("support", "outbox", "export", "/nonexistent/s", "--passphrase-file", str(secret)).status == 73
+    assert bilbs("support", "outbox", "export", str(tmp_path / "s"), "--passphrase-file", str(secret)).status == 0
+    wrong = tmp_path / "wrong"
+    wrong.write_text("another passphrase")
+    wrong.chmod(0o600)
+    ended = bilbs("support", "outbox", "send", str(tmp_path / "s"), "--passphrase-file", str(wrong), env=env)
+    assert (ended.status, "does not open it" in ended.stderr) == (2, True)
+    assert bilbs("support", "outbox", "send", "/etc/hostname", "--passphrase-file", str(secret), env=env).status == 1
+    assert bilbs("support", "outbox", "send", "/nonexistent", env=env).status == 5
+    assert desk.store.tickets([], [], "", 0, 10) == []
+
+
+def packed(tmp_path: Path, members: list[tuple[str, bytes, bytes]], identity: pyrage.x25519.Identity) -> Path:
+    """Return an export whose tar holds what is given: name, type, data."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        for name, kind, content in members:
+            info = tarfile.TarInfo(name)
+            info.type, info.size = kind, len(content) if kind == tarfile.REGTYPE else 0
+            info.linkname = "/etc/passwd"
+            tar.addfile(info, io.BytesIO(content))
+    path = tmp_path / "hostile"
+    path.write_bytes(carry.MAGIC + b"-\n" + pyrage.encrypt(data.getvalue(), [identity.to_public()]))
+    return path
+
+
+def rows(tmp_path: Path, **more: object) -> bytes:
+    box = Outbox(tmp_path / "o.db")
+    entry = box.add(
+        "ticket.attach",
+        {"path": "/etc/shadow", "filename": "x", "size": 1, "mtime_ns": 1},
+        occurred_at=WHEN,
+        ticket="tkt_1",
+    )
+    return json.dumps([entry._asdict() | more]).encode()
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "traversal",
+        "absolute",
+        "link",
+        "device",
+        "no list first",
+        "no JSON",
+        "odd fields",
+        "strange owner",
+        "path in the id",
+        "garbage",
+    ],
+)
+def test_a_hostile_export_touches_nothing(tmp_path: Path, case: str) -> None:
+    identity = pyrage.x25519.Identity.generate()
+    regular = tarfile.REGTYPE
+    good = rows(tmp_path)
+    members = {
+        "traversal": [("outbox.json", regular, good), ("../../evil", regular, b"x")],
+        "absolute": [("outbox.json", regular, good), ("/tmp/evil", regular, b"x")],
+        "link": [("outbox.json", regular, good), ("files/x", tarfile.SYMTYPE, b"")],
+        "device": [("outbox.json", tarfile.CHRTYPE, b"")],
+        "no list first": [("files/ob_1", regular, b"x")],
+        "no JSON": [("outbox.json", regular, b"{")],
+        "odd fields": [("outbox.json", regular, b'[{"id": 1}]')],
+        "strange owner": [("outbox.json", regular, good), ("files/ob_000000000000", regular, b"x")],
+        "path in the id": [
+            ("outbox.json", regular, rows(tmp_path, id="../../evil")),
+            ("files/../../evil", regular, b"x"),
+        ],
+        "garbage": [],
+    }[case]
+    path = packed(tmp_path, members, identity)
+    if case == "garbage":
+        path.write_bytes(carry.MAGIC + base64.b64encode(b"x") + b"\nnothing")
+    folder = tmp_path / "in" / "side"
+    folder.mkdir(parents=True)
+    before = {one for one in tmp_path.rglob("*") if folder not in one.parents}
+    with pytest.raises((BilbsError, UsageProblem)):
+        carry.read(path, folder, identity=str(identity))
+    assert {one for one in tmp_path.rglob("*") if folder not in one.parents} == before
+    assert not Path("/tmp/evil").exists()
