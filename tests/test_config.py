@@ -69,6 +69,7 @@ def test_every_setting_can_be_set_in_a_file_and_by_its_variable(tmp_path: Path) 
         "api.client_cert_file": "/c.pem",
         "api.client_key_file": "/k.pem",
         "api.timeout_s": "5s",
+        "api.budget_s": "1m",
         "support.provider": "aethel",
         "support.tier": "pro",
         "support.timezone": "Europe/Paris",
@@ -84,6 +85,7 @@ def test_every_setting_can_be_set_in_a_file_and_by_its_variable(tmp_path: Path) 
         "bmc.port": 624,
         "bmc.cipher_suite": 17,
         "api.timeout_s": 5.0,
+        "api.budget_s": 60.0,
         "redaction.pseudonymize": True,
         "support.holidays": ("2026-12-24", "2026-12-31"),
     }

@@ -206,6 +206,7 @@ SETTINGS = (
     Setting("api.client_cert_file", PATH, None, "PEM file of this box's own certificate for the support API"),
     Setting("api.client_key_file", PATH, None, "its key, where it is a file of its own; readable by its owner only"),
     Setting("api.timeout_s", DURATION, 10, "how long one answer of the support API is waited for"),
+    Setting("api.budget_s", DURATION, None, "how long a command tries in all; without it 8 s to read, 20 s to write"),
     Setting("support.provider", TEXT, "bilbs", "support plan whose targets are computed"),
     Setting("support.tier", TEXT, None, "its tier, for example pro"),
     Setting("support.timezone", ZONE, None, "time zone of business hours; without it the card's, then this machine's"),

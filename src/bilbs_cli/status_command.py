@@ -57,7 +57,7 @@ def _refresh(settings: Config) -> None:
     try:
         with ticket_desk.connected(settings) as desk:
             params = {"limit": ticket_desk.PAGE, "status": list(ticket_view.OPEN)}
-            ticket_cache.replace(list(islice(desk.pages("/tickets", params, budget_s=10), ticket_cache.MOST)))
+            ticket_cache.replace(list(islice(desk.pages("/tickets", params), ticket_cache.MOST)))
             card_fetch.fetch(desk)
     except BilbsError as error:
         terminal.warn(f"not refreshed: {error}")

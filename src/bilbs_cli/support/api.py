@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Self
 from bilbs_cli.errors import BilbsError, Conflict, LoginNeeded, NotFound, PermissionNeeded, PlanRequired, Unavailable
 from bilbs_cli.escape import visible
 from bilbs_cli.support import transport
+from bilbs_cli.support.deadline import Caller, Expired
 from bilbs_cli.support.transport import NoAnswer, Options, Raw
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 BASE = "https://api.groupebilbs.com/v1"  # assumed: the documents give only the mail domain
 BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 FIRST_WAIT_S, LONGEST_WAIT_S, LAST_TRY_S = 0.5, 8.0, 0.5
-READ_BUDGET_S = 8.0  # a person waits; what is written waits in the outbox instead
 PAGE_LIMIT = 32 << 20  # of a page of a list: a ticket's text may have 100,000 characters
 
 
@@ -76,6 +76,8 @@ class Desk:
         self.base = transport.checked(base)
         self._client = transport.client({"Authorization": f"Bearer {token}"} if token else {}, options)
         self._timeout_s = options.timeout_s
+        self._budget_s = options.budget_s
+        self._caller = Caller()
         self.date: datetime | None = None  # by the desk's clock, at its last answer (RFC 9110 6.6.1)
 
     def __enter__(self) -> Self:
@@ -84,14 +86,27 @@ class Desk:
 
     def __exit__(self, *_: object) -> None:
         """Close the connection."""
+        self._caller.close()
         self._client.close()
 
-    def send(self, method: str, path: str, *, timeout_s: float | None = None, **content: Any) -> Raw:
-        """Send one request to a path, or to an address of the same origin, and return its answer. Raises `NoAnswer`."""
+    def send(
+        self, method: str, path: str, *, timeout_s: float | None = None, within_s: float | None = None, **content: Any
+    ) -> Raw:
+        """Send one request to a path, or to an address of the same origin, and return its answer. Raises `NoAnswer`.
+
+        `timeout_s` bounds each wait for the peer, `within_s` the whole, resolver and dripping peers included.
+        """
         url = path if "://" in path else self.base + path
         if transport.origin(url) != transport.origin(self.base):
             raise NoAnswer(f"{visible(url[:200])} is another host than the desk: nothing was sent there")
-        raw = transport.send(self._client, method, url, timeout_s=timeout_s, **content)
+        wait_s = timeout_s if timeout_s is not None else self._timeout_s
+        whole_s = within_s if within_s is not None else 3 * wait_s
+        try:
+            raw: Raw = self._caller.call(
+                lambda: transport.send(self._client, method, url, timeout_s=wait_s, **content), whole_s
+            )
+        except Expired:
+            raise NoAnswer(f"no whole answer within {whole_s:.0f} s") from None
         self.date = _http_date(raw.headers.get("date", "")) or self.date
         return raw
 
@@ -112,17 +127,18 @@ class Desk:
         """Send one JSON body with its idempotency key, and say what the answer means; it takes `timeout_s` at most."""
         headers = {"Idempotency-Key": key}
         try:
-            raw = self.send("POST", path, timeout_s=min(self._timeout_s, timeout_s), json=body, headers=headers)
+            wait_s = min(self._timeout_s, timeout_s)
+            raw = self.send("POST", path, timeout_s=wait_s, within_s=timeout_s, json=body, headers=headers)
         except NoAnswer as error:
             return Later(str(error))
         return meaning(raw)
 
-    def get(self, path: str, *, budget_s: float = READ_BUDGET_S, **content: Any) -> dict[str, Any]:
+    def get(self, path: str, *, budget_s: float | None = None, **content: Any) -> dict[str, Any]:
         """Return the JSON document at a path, trying again within the budget.
 
         Raises `LoginNeeded`, `NotFound`, `PermissionNeeded`, `PlanRequired`, `Conflict`, `Unavailable`.
         """
-        until = time.monotonic() + budget_s
+        until = time.monotonic() + (self._budget_s if budget_s is None else budget_s)
         waits = jittered()
         while True:
             try:
@@ -137,9 +153,7 @@ class Desk:
                 raise failure(answer)
             time.sleep(max(min(next(waits), left / 2), after_s))
 
-    def pages(
-        self, path: str, params: Mapping[str, Any], *, budget_s: float = READ_BUDGET_S
-    ) -> Iterator[dict[str, Any]]:
+    def pages(self, path: str, params: Mapping[str, Any], *, budget_s: float | None = None) -> Iterator[dict[str, Any]]:
         """Yield the items of a list, page by page. Raises as `get`; `Unavailable` for pages that never end."""
         after: str | None = None
         seen: set[int] = set()

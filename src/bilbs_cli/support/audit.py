@@ -67,16 +67,22 @@ def _append(rows: Sequence[Mapping[str, Any]]) -> None:
             }
             before = json.dumps(data, ensure_ascii=True).encode()[:LONGEST]
             lines.append(before + b"\n")
-        data = cut + b"".join(lines)
-        try:
-            if os.write(handle, data) < len(data):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(handle)
-        except OSError:
-            os.ftruncate(handle, size)  # what did not fit as a whole is not there at all
-            raise
+        _write_whole(handle, cut + b"".join(lines), size)
     finally:
         os.close(handle)
+
+
+def _write_whole(handle: int, text: bytes, size: int) -> None:
+    """Append text and sync it; what does not fit as a whole is not there at all. Raises `OSError`."""
+    try:
+        written = os.write(handle, text)
+        os.fsync(handle)
+    except OSError:
+        os.ftruncate(handle, size)
+        raise
+    if written < len(text):
+        os.ftruncate(handle, size)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def hash_of(line: bytes) -> str:

@@ -202,7 +202,7 @@ def _clock(raw: Raw) -> Check:
 
 def _token(desk: api.Desk) -> Check:
     try:
-        found = desk.get("/me", budget_s=5)
+        found = desk.get("/me")
     except BilbsError as error:
         return Check("token", FAIL, str(error), error.next or "bilbs login")
     listed = found.get("scopes")

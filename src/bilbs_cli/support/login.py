@@ -67,6 +67,7 @@ def options(config: Config) -> transport.Options:
         config.value("api.client_cert_file"),
         config.value("api.client_key_file"),
         float(config.value("api.timeout_s")),
+        float(config.value("api.budget_s") or transport.Options().budget_s),
     )
 
 

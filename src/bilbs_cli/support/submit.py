@@ -50,7 +50,14 @@ def submit(
         entry = box.add(kind, body, occurred_at=now(), ticket="" if after else ticket, after=after)
         audit.note("queued", kind=kind, entry=entry.id, ticket=ticket, sha256=audit.digest(entry.body))
         try:
-            reason = send(box, config, budget_s=budget_s, only=entry.chain, pace=pace).stopped
+            most = float(config.value("api.budget_s") or budget_s)
+            reason = send(
+                box,
+                config,
+                budget_s=min(budget_s, most) if budget_s == URGENT_BUDGET_S else most,
+                only=entry.chain,
+                pace=pace,
+            ).stopped
         except (LoginNeeded, PermissionNeeded, ConfigProblem) as error:  # it is on the disk: that is what must be said
             reason = f"{error}; {error.next}" if error.next else str(error)
         entry = box.get(entry.id)

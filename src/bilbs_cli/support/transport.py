@@ -31,13 +31,17 @@ _told: set[str] = set()
 
 
 class Options(NamedTuple):
-    """How the desk is reached. `client_cert` is a PEM file, its key in it or in `client_key`; `timeout_s` of each wait."""
+    """How the desk is reached. `client_cert` is a PEM file, its key in it or in `client_key`.
+
+    `timeout_s` bounds each wait for an answer, `budget_s` all tries of one reading: a person waits for it.
+    """
 
     ca_bundle: str | None = None
     proxy: str | None = None
     client_cert: str | None = None
     client_key: str | None = None
     timeout_s: float = READ_S
+    budget_s: float = 8.0
 
 
 class Raw(NamedTuple):

@@ -23,6 +23,8 @@ from bilbs_cli.support.outbox import Entry, Outbox
 from bilbs_cli.support.transport import NoAnswer, Raw
 
 PART, SMALLEST_PART = 8 << 20, 64 << 10
+SLOWEST = 4096  # bytes a second: a line that is slower than that is none
+LONG_S, SHORT_S = 15.0, 2.0  # a part that takes longer is halved the next time, one that is quicker doubled
 STALL_S = 60.0  # without one more part in that time a run gives up; the next one goes on
 TRIES_OF_A_DIGEST = 2
 
@@ -144,23 +146,31 @@ class _Upload:
         offset = self._offset() if "location" in self.state else None
         if offset is None:
             offset = self._begun()
-        limit = int(self.state.get("max_part") or PART)
-        size = min(PART, limit, max(self.pace.rate, SMALLEST_PART) if self.pace.rate else PART)
+        most = min(PART, int(self.state.get("max_part") or PART))
+        size = most = min(most, max(self.pace.rate, SMALLEST_PART)) if self.pace.rate else most
         while True:
             self.pace.progress("sending", offset, self.size)
             part = _read(stream, offset, min(size, self.size - offset))
             began = time.monotonic()
             last = offset + len(part) >= self.size
             raw = self._patch(part, offset, last=last)
+            took_s = time.monotonic() - began
             if isinstance(raw, int):  # the true offset
-                offset = raw
+                offset, size = raw, max(size // 2, min(SMALLEST_PART, most))
                 continue
             if last:
                 return self._checked(raw)
             offset += len(part)
             self.alive_at = time.monotonic()
+            size = (
+                max(size // 2, min(SMALLEST_PART, most))
+                if took_s > LONG_S
+                else min(size * 2, most)
+                if took_s < SHORT_S
+                else size
+            )
             if self.pace.rate:
-                time.sleep(max(len(part) / self.pace.rate - (time.monotonic() - began), 0))
+                time.sleep(max(len(part) / self.pace.rate - took_s, 0))
 
     def _begun(self) -> int:
         generation = self.state.get("generation", 0)
@@ -219,7 +229,15 @@ class _Upload:
             "Content-Digest": _field(hashlib.sha256(part).digest()),
         }
         try:
-            raw = self.desk.send("PATCH", self.state["location"], content=part, headers=headers, timeout_s=self.stall_s)
+            within_s = self.stall_s + len(part) / SLOWEST
+            raw = self.desk.send(
+                "PATCH",
+                self.state["location"],
+                content=part,
+                headers=headers,
+                timeout_s=self.stall_s,
+                within_s=within_s,
+            )
         except NoAnswer as error:
             return self._after_trouble(0, str(error))
         if raw.status in {200, 204}:
