@@ -1,6 +1,6 @@
 """Benchmarks of whole processes, each figure beside its yardstick in the same run; `make bench`.
 
-    python tools/bench.py [start reach standard pipeline redaction memory disk check]
+    python tools/bench.py [start reach standard pipeline redaction memory disk check desk]
 
 Prints Markdown rows for docs/benchmarks.md. Nothing here is asserted: machines differ, ratios less so.
 """
@@ -324,7 +324,18 @@ def check(place: Path) -> None:
     row("live `diag check`, no GPU, no BMC", f"{times[2]:.2f} s", "bench.py check")
 
 
-BENCHES = {bench.__name__: bench for bench in (start, reach, standard, pipeline, redaction, memory, disk, check)}
+def desk(place: Path) -> None:
+    """Measure uploads, the outbox and long lists against the sandbox on loopback."""
+    import bench_desk
+
+    for number, bench in enumerate((bench_desk.flush, bench_desk.listing, bench_desk.upload)):
+        folder = place / str(number)
+        folder.mkdir()
+        for what, figure, _ in bench(folder):
+            row(what, figure, "tools/bench.py desk")
+
+
+BENCHES = {bench.__name__: bench for bench in (start, reach, standard, pipeline, redaction, memory, disk, check, desk)}
 
 
 def main(names: Sequence[str]) -> None:

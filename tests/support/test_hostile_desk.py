@@ -68,9 +68,8 @@ def everywhere(text: str) -> bytes:
         ),
         text,
     )
-    nested = {
-        **one,
-        "severity": {**one, "current": text, "history": [one, one]},
+    nested = one | {
+        "severity": one | {"current": text, "history": [one, one]},
         "sla": [one],
         "attachments": [one],
         "steps": [one],

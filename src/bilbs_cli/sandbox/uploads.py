@@ -7,6 +7,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,11 @@ _LOCK = threading.Lock()
 def limit_header(store: Store) -> str:
     """Return the limits as a structured dictionary."""
     most = store.get("max_upload", MAX_BYTES)
-    return f"max-size={most}, min-append-size=1, max-append-size={MAX_APPEND}, max-age={AGE_S}"
+    return f"max-size={most}, min-append-size=1, max-append-size={_max_append(store)}, max-age={AGE_S}"
+
+
+def _max_append(store: Store) -> int:
+    return int(store.get("max_append", MAX_APPEND))
 
 
 def limits(call: Call) -> Reply:
@@ -122,9 +127,10 @@ def _receive(call: Call, made: Document, has: int) -> int:
     length = int(call.headers.get("Content-Length") or -1)
     if length < 0:
         raise _cut(has, "Content-Length is missing")
-    if length > MAX_APPEND or has + length > made["length"]:
-        most = {"max_bytes": made["length"], "max_append_bytes": MAX_APPEND}
-        raise Refused(413, "too-large", f"{MAX_APPEND} bytes in a part, {made['length']} in all", limits=most)
+    largest = _max_append(call.store)
+    if length > largest or has + length > made["length"]:
+        most = {"max_bytes": made["length"], "max_append_bytes": largest}
+        raise Refused(413, "too-large", f"{largest} bytes in a part, {made['length']} in all", limits=most)
     whole = _running(call.store, made["id"], has)
     path = _file(call.store, made["id"])
     try:
@@ -147,15 +153,18 @@ def _undo(path: Path, name: str, has: int) -> None:
 def _copied(call: Call, path: Path, has: int, length: int, whole: Any) -> str:
     """Write the part; return what is wrong with it, nothing where it is right."""
     part = hashlib.sha256()
-    with path.open("r+b", buffering=0) as target:
+    with path.open("r+b", buffering=0) as target, ThreadPoolExecutor(1) as beside:
         target.seek(has)
+        other: Future[None] | None = None
         while length:
             piece = call.stream.read(min(length, PIECE))
+            if other:
+                other.result()
             if not piece:
                 return "the part was cut off"
+            other = beside.submit(whole.update, piece)  # on another core
             target.write(piece)
             part.update(piece)
-            whole.update(piece)
             length -= len(piece)
     right = part.digest() == base64.b64decode(call.parameters["Content-Digest"][9:-1])
     return "" if right else "the part is not what its digest says"

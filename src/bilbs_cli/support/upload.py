@@ -12,6 +12,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import urljoin
@@ -22,7 +23,7 @@ from bilbs_cli.support.api import Answer, Desk, Later, Never, Taken, jittered, m
 from bilbs_cli.support.outbox import Entry, Outbox
 from bilbs_cli.support.transport import NoAnswer, Raw
 
-PART, SMALLEST_PART = 8 << 20, 64 << 10
+PART, SMALLEST_PART, PIECE = 8 << 20, 64 << 10, 1 << 20
 SLOWEST = 4096  # bytes a second: a line that is slower than that is none
 LONG_S, SHORT_S = 15.0, 2.0  # a part that takes longer is halved the next time, one that is quicker doubled
 STALL_S = 60.0  # without one more part in that time a run gives up; the next one goes on
@@ -103,13 +104,15 @@ class _Upload:
         self.stall_s = max(min(until - time.monotonic(), STALL_S), 0.1)
         self.alive_at = time.monotonic()
         self._waits = jittered()
+        self.parts: dict[tuple[int, int], bytes] = {}  # digests by offset and size, from the first reading
 
     def run(self) -> Answer:
         with files.open_regular(Path(self.entry.body["path"])) as stream:
             self._check_limit()
             self._check_file(stream)
             if "sha256" not in self.state:
-                self._keep(sha256=_digest(stream, self.size, self.pace.progress))
+                sha256, self.parts = _digests(stream, self.size, self.pace.progress)
+                self._keep(sha256=sha256)
                 self.alive_at = time.monotonic()
             self._check_file(stream)
             for _ in range(TRIES_OF_A_DIGEST):
@@ -150,17 +153,17 @@ class _Upload:
         size = most = min(most, max(self.pace.rate, SMALLEST_PART)) if self.pace.rate else most
         while True:
             self.pace.progress("sending", offset, self.size)
-            part = _read(stream, offset, min(size, self.size - offset))
+            part = Part(stream, offset, min(size, self.size - offset))
             began = time.monotonic()
-            last = offset + len(part) >= self.size
-            raw = self._patch(part, offset, last=last)
+            last = offset + part.size >= self.size
+            raw = self._patch(part, last=last)
             took_s = time.monotonic() - began
             if isinstance(raw, int):  # the true offset
                 offset, size = raw, max(size // 2, min(SMALLEST_PART, most))
                 continue
             if last:
                 return self._checked(raw)
-            offset += len(part)
+            offset += part.size
             self.alive_at = time.monotonic()
             size = (
                 max(size // 2, min(SMALLEST_PART, most))
@@ -170,7 +173,7 @@ class _Upload:
                 else size
             )
             if self.pace.rate:
-                time.sleep(max(len(part) / self.pace.rate - took_s, 0))
+                time.sleep(max(part.size / self.pace.rate - took_s, 0))
 
     def _begun(self) -> int:
         generation = self.state.get("generation", 0)
@@ -220,20 +223,21 @@ class _Upload:
             )
         return int(text)
 
-    def _patch(self, part: bytes, offset: int, *, last: bool) -> Raw | int:
+    def _patch(self, part: Part, *, last: bool) -> Raw | int:
         """Send one part; return the answer, or the true offset where the desk has another one or the line broke."""
         headers = {
             "Content-Type": "application/partial-upload",
-            "Upload-Offset": str(offset),
+            "Content-Length": str(part.size),
+            "Upload-Offset": str(part.offset),
             "Upload-Complete": "?1" if last else "?0",
-            "Content-Digest": _field(hashlib.sha256(part).digest()),
+            "Content-Digest": _field(self._part_digest(part)),
         }
         try:
-            within_s = self.stall_s + len(part) / SLOWEST
+            within_s = self.stall_s + part.size / SLOWEST
             raw = self.desk.send(
                 "PATCH",
                 self.state["location"],
-                content=part,
+                content=part.pieces(),
                 headers=headers,
                 timeout_s=self.stall_s,
                 within_s=within_s,
@@ -244,7 +248,7 @@ class _Upload:
             self._waits = jittered()
             return raw
         if raw.status == 409 and "upload-offset" in raw.headers:
-            return self._after_conflict(raw, offset)
+            return self._after_conflict(raw, part.offset)
         answer = meaning(raw)
         if raw.status == 404:
             self._forget_upload()
@@ -254,6 +258,15 @@ class _Upload:
         if isinstance(answer, Never) and answer.code == "digest" and raw.status == 400:
             return self._after_trouble(0, answer.reason)  # the part was damaged on the way
         raise _Stopped(answer)
+
+    def _part_digest(self, part: Part) -> bytes:
+        known = self.parts.get((part.offset, part.size))
+        if known:
+            return known
+        digest = hashlib.sha256()
+        for piece in part.pieces():
+            digest.update(piece)
+        return digest.digest()
 
     def _after_conflict(self, raw: Raw, offset: int) -> int:
         """Return the true offset; one that is the same as ours means that another part is still being taken."""
@@ -303,31 +316,37 @@ class _Upload:
         time.sleep(seconds)
 
 
-def _read(stream: BinaryIO, offset: int, size: int) -> bytes:
-    data = bytearray()
-    while len(data) < size:
-        piece = os.pread(stream.fileno(), size - len(data), offset + len(data))
-        if not piece:
-            raise OSError("the file became shorter while it was sent")
-        data += piece
-    return bytes(data)
+class Part(NamedTuple):
+    """A part of an open file."""
+
+    stream: BinaryIO
+    offset: int
+    size: int
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield its bytes. Raises `OSError` where the file became shorter."""
+        done = 0
+        while done < self.size:
+            piece = os.pread(self.stream.fileno(), min(PIECE, self.size - done), self.offset + done)
+            if not piece:
+                raise OSError("the file became shorter while it was sent")
+            done += len(piece)
+            yield piece
 
 
-def _digest(stream: BinaryIO, size: int, progress: Progress) -> str:
-    digest = hashlib.sha256()
-    done = 0
-    for piece in _pieces(stream):
-        digest.update(piece)
-        done += len(piece)
-        progress("reading", done, size)
-    return digest.hexdigest()
-
-
-def _pieces(stream: BinaryIO) -> Iterator[bytes]:
-    offset = 0
-    while piece := os.pread(stream.fileno(), 1 << 20, offset):
-        offset += len(piece)
-        yield piece
+def _digests(stream: BinaryIO, size: int, progress: Progress) -> tuple[str, dict[tuple[int, int], bytes]]:
+    """Return the digest of a file, in hex, and those of its parts of `PART` bytes; read once, hashed on two cores."""
+    whole, parts = hashlib.sha256(), {}
+    with ThreadPoolExecutor(1) as beside:
+        for offset in range(0, size, PART) or (0,):
+            part, digest = Part(stream, offset, min(PART, size - offset)), hashlib.sha256()
+            for piece in part.pieces():
+                other = beside.submit(whole.update, piece)
+                digest.update(piece)
+                other.result()
+            parts[offset, part.size] = digest.digest()
+            progress("reading", offset + part.size, size)
+    return whole.hexdigest(), parts
 
 
 def _field(digest: bytes) -> str:
