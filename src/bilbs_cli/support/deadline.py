@@ -1,4 +1,4 @@
-"""A call that may never return (a resolver, a peer that drips), with an end: the caller goes on, the thread is left behind.
+"""A call that may never return (a resolver, a peer that drips), with an end: its thread is left behind.
 
 One thread serves a connection after the other; only where a call was given up is a new one made.
 """

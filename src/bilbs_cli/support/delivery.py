@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Protocol
 
 from bilbs_cli import files
@@ -149,6 +150,8 @@ def _one(run: _Run, identity: str) -> bool:
         return True
     answer, tries = _try(run, entry, PATHS[entry.kind].format(ticket=ticket))
     if isinstance(answer, Taken):
+        if entry.kind == "ticket.open" and answer.status == HTTPStatus.OK:  # the open ticket with the same dedup_key
+            answer = Taken(answer.data | {"joined": True}, answer.status)
         run.report.delivered.append(entry._replace(state=DELIVERED, answer=answer.data, last_error=""))
         run.unwritten.append(Outcome(entry.id, DELIVERED, answer=answer.data, tries=tries))
         run.audited.append(_audited(entry, DELIVERED, str(answer.data.get("id", "")), answer.data.get("sha256")))

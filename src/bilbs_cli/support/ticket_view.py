@@ -227,5 +227,5 @@ def brief(
             )
         lines += wrapped(text(ticket, "assignee") or "nobody yet", "  with  ", width)
         if last:
-            lines += [clip(entry(last, zone, 400)[0].strip(), width - 8).join(("  last  ", ""))]
+            lines += [clip(entry(last, zone, 9 * width)[0].strip(), width - 8).join(("  last  ", ""))]
     return "\n".join(lines)

@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import urljoin
@@ -255,7 +256,7 @@ class _Upload:
             return self._begun()
         if isinstance(answer, Later):
             return self._after_trouble(answer.after_s, answer.reason)
-        if isinstance(answer, Never) and answer.code == "digest" and raw.status == 400:
+        if isinstance(answer, Never) and answer.code == "digest" and raw.status == HTTPStatus.BAD_REQUEST:
             return self._after_trouble(0, answer.reason)  # the part was damaged on the way
         raise _Stopped(answer)
 

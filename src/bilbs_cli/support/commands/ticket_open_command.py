@@ -190,8 +190,7 @@ def _told(done: Submitted) -> None:
 
 def _joined(done: Submitted) -> bool:
     """Say whether the desk answered with a ticket that was open before this one was written."""
-    answer = done.entry.answer or {}
-    return bool(answer.get("dedup_key")) and str(answer.get("occurred_at")) != str(done.entry.body.get("occurred_at"))
+    return bool((done.entry.answer or {}).get("joined"))
 
 
 def _attached(
