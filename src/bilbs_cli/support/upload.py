@@ -360,5 +360,5 @@ def _limits(headers: Mapping[str, str]) -> dict[str, int]:
     >>> _limits({"upload-limit": "max-size=100, max-append-size=10, odd"})
     {'max-size': 100, 'max-append-size': 10}
     """
-    pairs = re.findall(r"([a-z-]+)=([0-9]{1,18})", headers.get("upload-limit", "")[:500])
+    pairs = re.findall(r"([a-z-]+)=([0-9]{1,18})", headers.get("upload-limit", "")[:512])
     return {name: int(number) for name, number in pairs}
