@@ -17,7 +17,7 @@ from bilbs_cli.support.api import Desk, Taken, failure, meaning
 from bilbs_cli.support.transport import LIMIT, PIECE, NoAnswer, Raw
 
 MOST_NAMES = 100
-LONGEST_NAME = 150
+LONGEST_NAME = 160
 
 
 def fetch(desk: Desk, attachment: dict[str, Any], folder: Path) -> Path:
