@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bilbs_cli import __version__, terminal
+from bilbs_cli import __version__, last_seen, terminal
 from bilbs_cli.errors import BilbsError
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def status(
         _refresh(settings)
     data = {
         "box": _box(),
-        "check": _check(),
-        "bundle": _bundle(),
+        "check": _aged(last_seen.CHECK),
+        "bundle": _aged(last_seen.BUNDLE),
         "plan": _plan(settings),
         "pager": _pager(),
         "login": _login(settings),
@@ -71,22 +71,8 @@ def _box() -> dict[str, Any]:
 
 
 def _aged(name: str) -> dict[str, Any] | None:
-    from bilbs_cli import last_seen
-
     found = last_seen.read(name)
     return {**found, "age_s": max(time.time() - found["at"], 0)} if found else None
-
-
-def _check() -> dict[str, Any] | None:
-    from bilbs_cli import last_seen
-
-    return _aged(last_seen.CHECK)
-
-
-def _bundle() -> dict[str, Any] | None:
-    from bilbs_cli import last_seen
-
-    return _aged(last_seen.BUNDLE)
 
 
 def _plan(settings: Config) -> dict[str, Any]:
@@ -133,13 +119,16 @@ def _outbox() -> dict[str, Any]:
         return {"waiting": 0, "refused": 0, "oldest_age_s": None, "in_memory": False, "problem": None}
     try:
         with outbox.opened() as box:
-            waiting = list(box.entries(outbox.QUEUED, outbox.SENDING))
-            refused = sum(1 for _ in box.entries(outbox.REFUSED))
-            volatile = box.volatile
+            found, volatile = box.standing(), box.volatile
     except BilbsError as error:
         return {"waiting": None, "refused": None, "oldest_age_s": None, "in_memory": False, "problem": str(error)}
-    oldest = max(time.time() - waiting[0].created_at, 0) if waiting else None
-    return {"waiting": len(waiting), "refused": refused, "oldest_age_s": oldest, "in_memory": volatile, "problem": None}
+    return {
+        "waiting": found.waiting,
+        "refused": found.refused,
+        "oldest_age_s": None if found.oldest is None else max(time.time() - found.oldest, 0),
+        "in_memory": volatile,
+        "problem": None,
+    }
 
 
 def _tickets() -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, BinaryIO, TextIO
 
 import typer
 
-from bilbs_cli.errors import BilbsError, OutputUnwritable, UsageProblem
+from bilbs_cli.errors import BilbsError, Interrupted, OutputUnwritable, UsageProblem
 from bilbs_cli.escape import visible
 from bilbs_cli.tables import plain_table
 
@@ -111,7 +111,8 @@ def stream(
             count += 1
         return count
     head = {"schema_version": SCHEMA_VERSION, "kind": kind}
-    start, problem = json.dumps(head)[:-1] + f', "data": {{{json.dumps(name)}: [', None
+    start = json.dumps(head)[:-1] + f', "data": {{{json.dumps(name)}: ['
+    problem: BilbsError | None = None
     try:
         for item in items:
             _write(sys.stdout, f"{',' if count else start}\n{_compact(item)}")
@@ -121,11 +122,13 @@ def stream(
         if not count:
             raise
         problem = error
-    tail = "".join(f", {json.dumps(key)}: {_compact(value)}" for key, value in more().items())
-    errors = [as_json(problem)] if problem else []
-    rest = f'], "warnings": {_compact(list(_Run.warnings))}, "errors": {_compact(errors)}}}'
+    except KeyboardInterrupt as signalled:  # a watch is ended with Ctrl-C: what was shown is a whole document still
+        problem = Interrupted(str(signalled) or "interrupted")
+    members = "".join(f", {json.dumps(key)}: {_compact(value)}" for key, value in more().items())
+    errors = _compact([as_json(problem)] if problem else [])
+    end = f']{members}}}, "warnings": {_compact(list(_Run.warnings))}, "errors": {errors}}}'
     _Run.emitted = True
-    _write(sys.stdout, ("" if count else start) + rest.replace("]", f"]{tail}}}", 1) + "\n")
+    _write(sys.stdout, ("" if count else start) + end + "\n")
     if problem:
         raise problem
     return count

@@ -121,7 +121,7 @@ def _send_texts(run: _Run, waiting: list[tuple[str, str, str]], wait_s: float) -
     ]
     for start in range(0, len(todo), BATCH):
         batch = todo[start : start + BATCH]
-        run.box.sending([entry for identity, _ in batch if (entry := run.box.find(identity))])
+        run.box.sending(identity for identity, _ in batch)
         for identity, chain in batch:
             with chains.held(run.box.path.parent, chain, wait_s) as mine:
                 if not mine:

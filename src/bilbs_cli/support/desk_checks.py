@@ -7,13 +7,12 @@ import shutil
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from bilbs_cli import files, paths
 from bilbs_cli.config import Config
-from bilbs_cli.errors import BilbsError, ConfigProblem
+from bilbs_cli.errors import BilbsError
 from bilbs_cli.quantities import show_size, show_span
 from bilbs_cli.support import api, card_file, login, outbox
 from bilbs_cli.support.transport import NoAnswer, Raw
@@ -82,13 +81,12 @@ def _outbox() -> Check:
         return Check("outbox", OK, "empty")
     try:
         with outbox.opened() as box:
-            waiting = [one.created_at for one in box.entries(outbox.QUEUED, outbox.SENDING)]
-            refused = sum(1 for _ in box.entries(outbox.REFUSED))
+            found = box.standing()
     except BilbsError as error:
         return Check("outbox", FAIL, str(error), error.next)
-    said = f"{len(waiting)} waiting, {refused} refused"
-    old = bool(waiting) and time.time() - waiting[0] > WAITING_S
-    return Check("outbox", WARN if old or refused else OK, said, "bilbs support outbox list" if old or refused else "")
+    said = f"{found.waiting} waiting, {found.refused} refused"
+    odd = found.refused or (found.oldest is not None and time.time() - found.oldest > WAITING_S)
+    return Check("outbox", WARN if odd else OK, said, "bilbs support outbox list" if odd else "")
 
 
 def _login(config: Config) -> tuple[str | None, Check]:
@@ -114,7 +112,7 @@ def _desk(config: Config, secret: str | None, budget_s: float) -> Iterator[Check
     try:
         base = login.base(config)
         desk = api.Desk(base, secret, login.options(config)._replace(timeout_s=budget_s))
-    except (ConfigProblem, BilbsError) as error:
+    except BilbsError as error:
         yield Check("desk", FAIL, str(error), error.next)
         return
     with desk:
@@ -126,7 +124,7 @@ def _desk(config: Config, secret: str | None, budget_s: float) -> Iterator[Check
             return
         yield _state(base, raw)
         yield from _tls(base, raw)
-        yield _clock(raw)
+        yield _clock(desk)
         if secret:
             yield _token(desk)
 
@@ -187,12 +185,10 @@ def _tls(base: str, raw: Raw) -> Iterator[Check]:
     yield Check("tls", WARN if soon else OK, f"{version}, the certificate ends in {show_span(left)}")
 
 
-def _clock(raw: Raw) -> Check:
-    try:
-        theirs = parsedate_to_datetime(raw.headers.get("date", "")).timestamp()
-    except (ValueError, TypeError):
+def _clock(desk: api.Desk) -> Check:
+    if desk.date is None:
         return Check("clock", UNKNOWN, "the desk does not say what time it is")
-    skew = time.time() - theirs
+    skew = time.time() - desk.date.timestamp()
     said = (
         "as the desk's" if abs(skew) < 2 else f"{show_span(abs(skew))} {'ahead of' if skew > 0 else 'behind'} the desk"
     )

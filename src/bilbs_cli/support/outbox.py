@@ -9,7 +9,7 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -79,6 +79,7 @@ class Entry(NamedTuple):
 
 
 _COLUMNS = ", ".join(Entry._fields)
+_INTO = "into entry (id, kind, ticket, after, body, key, occurred_at, created_at) values (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class Outcome(NamedTuple):
@@ -90,6 +91,14 @@ class Outcome(NamedTuple):
     not_before: float = 0
     answer: Mapping[str, Any] | None = None
     tries: int = 1
+
+
+class Standing(NamedTuple):
+    """How an outbox stands. `oldest` is when the oldest entry that waits was written, in seconds since 1970; None without one."""
+
+    waiting: int
+    refused: int
+    oldest: float | None
 
 
 class Damaged(BilbsError):
@@ -113,33 +122,18 @@ class Outbox:
         """Commit a new entry, synchronised to the disk, and return it. Raises `OutputUnwritable`; nothing is added then."""
         identity = f"ob_{secrets.token_hex(6)}"
         values = (identity, kind, ticket, after, json.dumps(body), secrets.token_urlsafe(24), occurred_at, time.time())
-        self._write(
-            "insert into entry (id, kind, ticket, after, body, key, occurred_at, created_at) values (?, ?, ?, ?, ?, ?, ?, ?)",
-            values,
-        )
+        self._write(f"insert {_INTO}", values)
         return self.get(identity)
 
-    def adopt(self, entries: Sequence[Entry]) -> int:
-        """Take entries of another box over, keys and order as they are; those that are here already stay. Returns how many."""
-        have = {one.id for one in self.entries()}
-        fresh = [one for one in entries if one.id not in have]
+    def adopt(self, entries: Sequence[Entry]) -> None:
+        """Take entries of another box over, keys and order as they are; those that are here already stay."""
         self._write(
-            "insert into entry (id, kind, ticket, after, body, key, occurred_at, created_at) values (?, ?, ?, ?, ?, ?, ?, ?)",
+            f"insert or ignore {_INTO}",
             *(
-                (
-                    one.id,
-                    one.kind,
-                    one.ticket,
-                    one.after,
-                    json.dumps(one.body),
-                    one.key,
-                    one.occurred_at,
-                    one.created_at,
-                )
-                for one in fresh
+                (e.id, e.kind, e.ticket, e.after, json.dumps(e.body), e.key, e.occurred_at, e.created_at)
+                for e in entries
             ),
         )
-        return len(fresh)
 
     def get(self, identity: str) -> Entry:
         """Return the entry whose id begins with `identity` (4 characters or more). Raises `NotFound`."""
@@ -172,10 +166,18 @@ class Outbox:
         )
         return [tuple(row) for row in rows]
 
-    def sending(self, entries: Sequence[Entry]) -> None:
+    def standing(self) -> Standing:
+        """Return how many wait and were refused, and since when the oldest waits; no text is read for it."""
+        row = self._base.execute(
+            "select sum(state in (?, ?)), sum(state = ?), min(case when state in (?, ?) then created_at end) from entry",
+            (QUEUED, SENDING, REFUSED, QUEUED, SENDING),
+        ).fetchone()
+        return Standing(row[0] or 0, row[1] or 0, row[2])
+
+    def sending(self, identities: Iterable[str]) -> None:
         """Note, before the bytes leave, that entries are tried."""
         self._write(
-            "update entry set state = ? where id = ? and state = ?", *((SENDING, entry.id, QUEUED) for entry in entries)
+            "update entry set state = ? where id = ? and state = ?", *((SENDING, one, QUEUED) for one in identities)
         )
 
     def settle(self, outcomes: Sequence[Outcome]) -> None:

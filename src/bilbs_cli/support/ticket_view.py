@@ -8,6 +8,7 @@ from typing import Any
 
 from bilbs_cli.providers.model import METRICS
 from bilbs_cli.quantities import show_size, show_span
+from bilbs_cli.support.sla.history import LOOKS
 from bilbs_cli.tables import clip, wrapped
 
 OPEN = ("new", "open", "waiting_customer", "waiting_third_party")
@@ -16,19 +17,7 @@ STATUS = {
     "waiting_third_party": "waiting on a third party",
 }
 # What a person's hand on a ticket looks like; an automatic acknowledgement is none.
-HUMAN = frozenset(
-    {
-        "acknowledged",
-        "responded",
-        "engineer_opened",
-        "work_started",
-        "action_plan",
-        "updated",
-        "rma_filed",
-        "resolved",
-        "commented",
-    }
-)
+HUMAN = frozenset({*LOOKS, "commented"})
 _WHO = {"customer": "you", "automatic": "machine (automatic: fulfils nothing)"}
 
 Ticket = Mapping[str, Any]

@@ -104,19 +104,19 @@ def flush(
     pace = upload.Pace(rate_of(limit_rate), Transfer(progress))
     with outbox.opened() as box:
         report = submit.send(box, config.load(), budget_s=seconds, pace=pace)
-        waiting = list(box.entries(outbox.QUEUED, outbox.SENDING))
+        waiting = box.standing().waiting
         refused = list(box.entries(outbox.REFUSED))
     data = {
         "delivered": [as_json(one) | {"answer_id": (one.answer or {}).get("id")} for one in report.delivered],
         "refused": [as_json(one) for one in refused],
-        "waiting": len(waiting),
+        "waiting": waiting,
         "stopped": report.stopped or None,
     }
     errors = []
     if waiting and report.stopped:
         errors = [
             Queued(
-                f"{len(waiting)} {'entry waits' if len(waiting) == 1 else 'entries wait'}: {report.stopped}",
+                f"{waiting} {'entry waits' if waiting == 1 else 'entries wait'}: {report.stopped}",
                 safe="all of it is on disk",
                 next="the same command later; bilbs support contacts says whom to call now",
             )
@@ -213,7 +213,8 @@ def send(
         text = credentials.find("identity", file=identity_file, variable="") or ""
         identity = next((line for line in text.splitlines() if line.startswith("AGE-SECRET-KEY-")), "")
     secret = "" if identity_file else _passphrase(passphrase_file, twice=False)
-    name = hashlib.sha256(file.read_bytes()[:LIMIT_OF_NAME]).hexdigest()[:16]
+    with file.open("rb") as stream:
+        name = hashlib.sha256(stream.read(LIMIT_OF_NAME)).hexdigest()[:16]
     folder = files.private_dir(paths.state_dir() / "carried" / name)
     with outbox.opened(folder / outbox.NAME) as box:
         box.adopt(carry.read(file, folder, identity=identity, passphrase=secret))

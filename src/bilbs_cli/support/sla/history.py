@@ -29,7 +29,7 @@ WAITS_ON = ("customer", "third_party")
 RESOLVED = "resolved"  # the reason of the pause between `resolved` and `reopened`
 
 # Which events keep which promise; an engineer's hand is needed for each. A resolved incident needs no plan any more.
-_LOOKS = (
+LOOKS = (
     "acknowledged",
     "responded",
     "engineer_opened",
@@ -40,11 +40,11 @@ _LOOKS = (
     "resolved",
 )
 KEEPS = {
-    "first_response": _LOOKS,
+    "first_response": LOOKS,
     "engineer_open": ("engineer_opened", "work_started", "action_plan", "rma_filed", "resolved"),
     "work_started": ("work_started", "resolved"),
     "action_plan": ("action_plan", "resolved"),
-    "update_interval": (*_LOOKS, "rca_sent"),
+    "update_interval": (*LOOKS, "rca_sent"),
     "rma_filed": ("rma_filed",),
     "resolve": ("resolved",),
     "rca": ("rca_sent",),
@@ -144,7 +144,7 @@ def _periods(provider: Provider, severity: str, start: int, events: Sequence[Sta
                 continue
             wanted = ""
             change(at, one.to, one.by)
-        elif one.by == ENGINEER and one.type in _LOOKS:
+        elif one.by == ENGINEER and one.type in LOOKS:
             looked = True
             if wanted:
                 change(at, wanted, ENGINEER)
