@@ -20,8 +20,10 @@ if [ -z "${BILBS_CHECK_FAST:-}" ]; then
     make_venv
     .venv/bin/pip install -q --disable-pip-version-check -r requirements-dev.lock >&2
     .venv/bin/pip install -q --disable-pip-version-check --no-deps -e . >&2
+    # Node brings its own list of authorities; the system's, as pip and curl have them, is behind a company's proxy the right one
+    system=/etc/ssl/certs/ca-certificates.crt
     [ -x .venv/prism/node_modules/.bin/prism ] ||
-        npm install --prefix .venv/prism --no-audit --no-fund --loglevel=error @stoplight/prism-cli@5.14.2 >&2
+        NODE_EXTRA_CA_CERTS="${NODE_EXTRA_CA_CERTS:-$([ ! -e "$system" ] || echo "$system")}" npm install --prefix .venv/prism --no-audit --no-fund --loglevel=error @stoplight/prism-cli@5.14.2 >&2
 fi
 PATH="$PWD/.venv/bin:$PATH:/usr/sbin:/sbin"
 export PATH
