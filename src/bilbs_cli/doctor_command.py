@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -78,9 +76,7 @@ def _collectors(check: type[Check]) -> Iterator[Check]:
     from bilbs_cli import process
     from bilbs_cli.support.desk_checks import FAIL, OK, UNKNOWN, WARN
 
-    own = {name: value for name, value in os.environ.items() if name.startswith(("BILBS_", "PYTHON"))}
-    argv = [sys.executable, "-m", "bilbs_cli", "diag", "list", "--json"]
-    done = process.run(argv, timeout_s=COLLECTORS_S, max_output=LIMIT, env=own)
+    done = process.run_bilbs("diag", "list", "--json", timeout_s=COLLECTORS_S, max_output=LIMIT)
     try:
         rows = json.loads(done.stdout)["data"]["collectors"]
         states = {"yes": OK, "no": WARN, "partly": WARN}

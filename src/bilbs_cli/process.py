@@ -12,6 +12,7 @@ import selectors
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -68,6 +69,13 @@ def plain_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
         }
         | dict(extra or {})
     )
+
+
+def run_bilbs(*arguments: str, timeout_s: float, max_output: int) -> Completed:
+    """Run a command of bilbs in a process of its own, so that a hung driver cannot hang the one that asks."""
+    own = {name: value for name, value in os.environ.items() if name.startswith(("BILBS_", "PYTHON"))}
+    argv = [sys.executable, "-m", "bilbs_cli", *arguments]
+    return run(argv, timeout_s=timeout_s, max_output=max_output, env=own)
 
 
 def interactive(argv: Sequence[str]) -> int:

@@ -97,7 +97,7 @@ class Desk:
         `timeout_s` bounds each wait for the peer, `within_s` the whole, resolver and dripping peers included.
         """
         url = path if "://" in path else self.base + path
-        if transport.origin(url) != transport.origin(self.base):
+        if not self.has(url):
             raise NoAnswer(f"{visible(url[:200])} is another host than the desk: nothing was sent there")
         wait_s = timeout_s if timeout_s is not None else self._timeout_s
         whole_s = within_s if within_s is not None else 3 * wait_s
@@ -120,8 +120,18 @@ class Desk:
     @contextmanager
     def opened(self, path: str) -> Iterator[httpx.Response]:
         """Give the answer at a path, its body still to be read. Raises `NoAnswer`."""
-        with transport.opened(self._client, self.base + path, timeout_s=self._timeout_s) as reply:
+        answer = transport.opened(self._client, self.base + path, timeout_s=self._timeout_s)
+        try:
+            reply = self._caller.call(answer.__enter__, 3 * self._timeout_s)
+        except Expired:
+            raise NoAnswer("the answer does not begin") from None
+        try:
             yield reply
+        except BaseException as error:
+            if not answer.__exit__(type(error), error, error.__traceback__):
+                raise
+        else:
+            answer.__exit__(None, None, None)
 
     def post(self, path: str, body: Mapping[str, Any], key: str, timeout_s: float) -> Answer:
         """Send one JSON body with its idempotency key, and say what the answer means; it takes `timeout_s` at most."""
@@ -147,11 +157,10 @@ class Desk:
                 answer = Later(str(error))
             if isinstance(answer, Taken):
                 return answer.data
-            left = until - time.monotonic()
-            after_s = answer.after_s if isinstance(answer, Later) else 0.0
-            if not isinstance(answer, Later) or left < LAST_TRY_S or after_s >= left:
+            pause_s = next_pause(answer, waits, until)
+            if pause_s is None:
                 raise failure(answer)
-            time.sleep(max(min(next(waits), left / 2), after_s))
+            time.sleep(pause_s)
 
     def pages(self, path: str, params: Mapping[str, Any], *, budget_s: float | None = None) -> Iterator[dict[str, Any]]:
         """Yield the items of a list, page by page. Raises as `get`; `Unavailable` for pages that never end."""
@@ -170,15 +179,17 @@ class Desk:
             seen.add(hash(after))
 
 
-def exchange(base: str, path: str, form: Mapping[str, str], options: Options) -> tuple[int, dict[str, Any]]:
-    """Send a form without a token (RFC 6749, RFC 8628); return status and JSON answer.
+def exchange(
+    base: str, path: str, form: Mapping[str, str], options: Options, within_s: float | None = None
+) -> tuple[int, dict[str, Any]]:
+    """Send a form without a token (RFC 6749, RFC 8628) within a time; return status and JSON answer.
 
     Raises `Unavailable` where there is no answer, or one that is no JSON.
     """
-    address = transport.checked(base) + path
-    with transport.client({}, options) as client:
+    with Desk(base, None, options) as desk:
+        address = desk.base + path
         try:
-            raw = transport.send(client, "POST", address, data=dict(form))
+            raw = desk.send("POST", path, within_s=within_s, data=dict(form))
         except NoAnswer as error:
             raise Unavailable(f"no answer from {address}: {error}", next="bilbs support contacts") from error
     document = _json(raw.data) if raw.data else {}
@@ -233,6 +244,16 @@ def jittered() -> Iterator[float]:
     while True:
         yield random.uniform(0, longest)  # noqa: S311 - no secret
         longest = min(longest * 2, LONGEST_WAIT_S)
+
+
+def next_pause(answer: Answer, waits: Iterator[float], until: float) -> float | None:
+    """Return how long to wait before the next try, None where there is none: a last word, or the budget is spent."""
+    if not isinstance(answer, Later):
+        return None
+    left = until - time.monotonic()
+    if left < LAST_TRY_S or answer.after_s >= left:
+        return None
+    return max(min(next(waits), left / 2), answer.after_s)  # half of what is left: the end of the budget is used, too
 
 
 def _what(kind: str) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from pathlib import Path
 
 from bilbs_cli import files, paths, process
@@ -17,9 +15,8 @@ LIMIT = 16 << 20
 def collected(profile: str) -> Path:
     """Return the bundle of a fresh collection. Raises `BilbsError` where there is none."""
     folder = files.private_dir(paths.state_dir() / "bundles")
-    argv = [sys.executable, "-m", "bilbs_cli", "diag", "collect", "--profile", profile, "-o", str(folder), "--json"]
-    own = {name: value for name, value in os.environ.items() if name.startswith(("BILBS_", "PYTHON"))}
-    done = process.run(argv, timeout_s=DEADLINES_S[profile], max_output=LIMIT, env=own)
+    command = ("diag", "collect", "--profile", profile, "-o", str(folder), "--json")
+    done = process.run_bilbs(*command, timeout_s=DEADLINES_S[profile], max_output=LIMIT)
     try:
         document = json.loads(done.stdout)
         return Path(document["data"]["path"])

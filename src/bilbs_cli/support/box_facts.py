@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,9 @@ LIMIT = 64 << 20
 def of_box(bundle: str | None = None) -> Facts:
     """Return what a check says, of this box or of a bundle. Raises `BilbsError` where it gives no answer in a minute."""
     what = os.path.abspath(bundle) if bundle else None  # noqa: PTH100 - the child starts in /
-    argv = [sys.executable, "-m", "bilbs_cli", "diag", "check", "--json", *([what] if what else [])]
-    own = {name: value for name, value in os.environ.items() if name.startswith(("BILBS_", "PYTHON"))}
-    done = process.run(argv, timeout_s=DEADLINE_S, max_output=LIMIT, env=own)
+    done = process.run_bilbs(
+        "diag", "check", "--json", *([what] if what else []), timeout_s=DEADLINE_S, max_output=LIMIT
+    )
     if done.timed_out:
         raise _problem(f"diag check gave no answer within {DEADLINE_S:.0f} s", bundle)
     return parse(done.stdout, f"diag check of {bundle}" if bundle else "diag check of this box")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from bilbs_cli import files, paths
@@ -22,7 +21,7 @@ def fetch(desk: Desk) -> dict[str, str]:
 
     found = desk.get("/contact-card")
     fields = {name: found[name].strip() for name in card_file.FIELDS if _is_line(found.get(name))}
-    if "pager" in fields and not re.fullmatch(r"\+[1-9][0-9]{6,14}", re.sub(r"[ ().-]", "", fields["pager"])):
+    if "pager" in fields and not card_file.digits(fields["pager"]):
         del fields["pager"]
     known = card_file.read(str(paths.state_dir() / card_file.NAME))
     merged = {**(known.values if known else {}), **fields}

@@ -8,14 +8,14 @@ their ticket. Results are written in small batches: a process that dies in betwe
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Protocol
 
 from bilbs_cli import files
 from bilbs_cli.support import audit, chains
-from bilbs_cli.support.api import LAST_TRY_S, Answer, Later, LoggedOut, Never, Taken, jittered
+from bilbs_cli.support.api import Answer, Later, LoggedOut, Never, Taken, jittered, next_pause
 from bilbs_cli.support.outbox import DELIVERED, QUEUED, REFUSED, SENDING, Entry, Outbox, Outcome
 
 ATTACH = "ticket.attach"
@@ -210,15 +210,12 @@ def _try(run: _Run, entry: Entry, path: str) -> tuple[Answer, int]:
         if run.attach is None:
             return Later("files are not sent now"), 0
         return run.attach(run.box, entry, path, run.until), 1
-    waits: Iterator[float] = jittered()
+    waits = jittered()
     tries = 0
     while True:
         tries += 1
         answer = run.desk.post(path, entry.body, entry.key, max(run.until - time.monotonic(), 0.1))
-        if not isinstance(answer, Later | LoggedOut):
+        pause_s = next_pause(answer, waits, run.until)
+        if pause_s is None:
             return answer, tries
-        after_s = answer.after_s if isinstance(answer, Later) else 0.0
-        left = run.until - time.monotonic()
-        if isinstance(answer, LoggedOut) or left < LAST_TRY_S or after_s >= left:
-            return answer, tries
-        run.sleep(max(min(next(waits), left / 2), after_s))  # half of what is left: the end of the budget is used, too
+        run.sleep(pause_s)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -27,9 +25,7 @@ class Found(NamedTuple):
 
 def of_box() -> Found:
     """Return what a check of this box finds, in a process of its own. Raises `BilbsError` where it does not answer in time."""
-    own = {name: value for name, value in os.environ.items() if name.startswith(("BILBS_", "PYTHON"))}
-    argv = [sys.executable, "-m", "bilbs_cli", "diag", "check", "--json"]
-    done = process.run(argv, timeout_s=DEADLINE_S, max_output=LIMIT, env=own)
+    done = process.run_bilbs("diag", "check", "--json", timeout_s=DEADLINE_S, max_output=LIMIT)
     if done.timed_out:
         raise BilbsError(f"diag check gave no answer within {DEADLINE_S:.0f} s", code="no-check")
     return parse(done.stdout)

@@ -71,10 +71,11 @@ def options(config: Config) -> transport.Options:
     )
 
 
-def token(config: Config) -> str | None:
+def token(config: Config, within_s: float | None = None) -> str | None:
     """Return the access token: `BILBS_TOKEN`, the systemd credential `bilbs.token`, the login of this user; None without.
 
-    A login that is about to end is renewed, one process at a time. Raises `PermissionNeeded` for a file that others can
+    A login that is about to end is renewed within a time, one process at a time; where the desk does not answer, the
+    old token is returned. Raises `PermissionNeeded` for a file that others can
     read, `LoginNeeded` for a token that is none, and where the desk takes the login no longer.
     """
     if os.environ.get(transport.SANDBOX):
@@ -84,7 +85,7 @@ def token(config: Config) -> str | None:
         kept = read()
         if kept is None or kept.origin != base(config):
             return None
-        found = _fresh(kept, config).access_token
+        found = _fresh(kept, config, within_s).access_token
     if not _TOKEN.fullmatch(found):
         raise LoginNeeded(
             "the token is not one: it has blanks or characters that no token has", next=f"set {VARIABLE} anew"
@@ -184,7 +185,7 @@ def given(config: Config, text: str) -> Login:
     return Login(found, "", 0, base(config))
 
 
-def _fresh(kept: Login, config: Config) -> Login:
+def _fresh(kept: Login, config: Config, within_s: float | None) -> Login:
     if not kept.refresh_token or not kept.expires_at or time.time() < kept.expires_at - EARLY_S:
         return kept
     with files.locked(place().with_name("login.lock")) as mine:
@@ -195,7 +196,7 @@ def _fresh(kept: Login, config: Config) -> Login:
             return now
         form = {"grant_type": "refresh_token", "refresh_token": now.refresh_token, "client_id": CLIENT}
         try:
-            status, said = _ask(config, "/oauth/token", form)
+            status, said = _ask(config, "/oauth/token", form, within_s)
         except Unavailable:
             return now  # perhaps the old one still does
         if status != 200:
@@ -215,8 +216,10 @@ def _login(config: Config, said: Mapping[str, Any]) -> Login:
     return Login(access, refresh, time.time() + seconds if seconds > 0 else 0, base(config))
 
 
-def _ask(config: Config, path: str, form: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
-    return api.exchange(base(config), path, form, options(config))
+def _ask(
+    config: Config, path: str, form: Mapping[str, str], within_s: float | None = None
+) -> tuple[int, dict[str, Any]]:
+    return api.exchange(base(config), path, form, options(config), within_s)
 
 
 def _words(said: Mapping[str, Any]) -> str:

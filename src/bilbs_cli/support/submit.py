@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from bilbs_cli.support.outbox import DELIVERED, Entry, Outbox
 from bilbs_cli.support.upload import Pace
 
 BUDGET_S = 20.0
+ELSEWHERE = "it waits for another entry of its ticket, or another run is sending that one"
 URGENT_BUDGET_S = 10.0  # a Sev-1 without a receipt by then goes to the pager
 
 
@@ -50,18 +52,19 @@ def submit(
         entry = box.add(kind, body, occurred_at=now(), ticket="" if after else ticket, after=after)
         audit.note("queued", kind=kind, entry=entry.id, ticket=ticket, sha256=audit.digest(entry.body))
         try:
-            most = float(config.value("api.budget_s") or budget_s)
-            reason = send(
-                box,
-                config,
-                budget_s=min(budget_s, most) if budget_s == URGENT_BUDGET_S else most,
-                only=entry.chain,
-                pace=pace,
-            ).stopped
+            reason = send(box, config, budget_s=_budget(config, budget_s), only=entry.chain, pace=pace).stopped
         except (LoginNeeded, PermissionNeeded, ConfigProblem) as error:  # it is on the disk: that is what must be said
             reason = f"{error}; {error.next}" if error.next else str(error)
         entry = box.get(entry.id)
-        return Submitted(entry, "" if entry.state == DELIVERED else entry.last_error or reason, box.volatile)
+        return Submitted(
+            entry, "" if entry.state == DELIVERED else entry.last_error or reason or ELSEWHERE, box.volatile
+        )
+
+
+def _budget(config: Config, budget_s: float) -> float:
+    """Return how long to try: what the settings say, for a Sev-1 never longer than its own ten seconds."""
+    most = float(config.value("api.budget_s") or budget_s)
+    return min(budget_s, most) if budget_s == URGENT_BUDGET_S else most
 
 
 def send(
@@ -73,12 +76,14 @@ def send(
     pace: Pace | None = Pace(),  # noqa: B008 - a constant
 ) -> delivery.Report:
     """Send what waits in an outbox, files only with a `pace`; without a token nothing leaves this box."""
-    found = login.token(config)
+    until = time.monotonic() + budget_s
+    found = login.token(config, within_s=budget_s / 2)  # to renew a login must not cost the whole budget
     if found is None:
         return delivery.Report(stopped="nobody is logged in on this box (bilbs login)", logged_out=True)
     with desk(config, found) as there:
         attach = upload.attacher(there, pace) if pace is not None else None
-        return delivery.flush(box, there, budget_s=budget_s, only=only, attach=attach)
+        left_s = max(until - time.monotonic(), 0)
+        return delivery.flush(box, there, budget_s=left_s, only=only, attach=attach)
 
 
 def desk(config: Config, secret: str) -> api.Desk:

@@ -138,8 +138,7 @@ def opened(there: httpx.Client, url: str, *, timeout_s: float, **content: Any) -
     timeout = httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s))
     try:
         with there.stream("GET", url, timeout=timeout, headers={"Accept": "*/*"}, **content) as reply:
-            if reply.headers.get("content-encoding", "identity").lower() != "identity":
-                raise NoAnswer("the answer is compressed, which was not asked for")
+            _require_plain(reply)
             yield reply
     except httpx.HTTPError as error:
         raise NoAnswer(_reason(error)) from error
@@ -155,14 +154,18 @@ def _tls(reply: httpx.Response) -> dict[str, str]:
 
 
 def _bounded(reply: httpx.Response, most: int) -> Iterator[bytes]:
-    if reply.headers.get("content-encoding", "identity").lower() != "identity":
-        raise NoAnswer("the answer is compressed, which was not asked for")
+    _require_plain(reply)
     size = 0
     for piece in reply.iter_raw(PIECE):
         size += len(piece)
         if size > most:
             raise NoAnswer(f"the answer is over {most >> 20} MB")
         yield piece
+
+
+def _require_plain(reply: httpx.Response) -> None:
+    if reply.headers.get("content-encoding", "identity").lower() != "identity":
+        raise NoAnswer("the answer is compressed, which was not asked for")
 
 
 def _tell(reply: httpx.Response) -> None:

@@ -285,12 +285,10 @@ class _Upload:
     def _checked(self, raw: Raw) -> Answer:
         """Return that it is attached only where the desk's digest is ours."""
         answer = meaning(raw)
-        if isinstance(answer, Taken):
-            theirs = answer.data.get("sha256")
-            if theirs != self.state["sha256"]:
-                return Never("digest", f"the desk has another digest ({visible(str(theirs)[:64])}): it is NOT attached")
-            self.pace.progress("sending", self.size, self.size)
-            return answer
+        theirs = answer.data.get("sha256") if isinstance(answer, Taken) else self.state["sha256"]
+        if theirs != self.state["sha256"]:
+            return Never("digest", f"the desk has another digest ({visible(str(theirs)[:64])}): it is NOT attached")
+        self.pace.progress("sending", self.size, self.size)
         return answer
 
     def _ask(self, method: str, path: str, **content: Any) -> Raw:
