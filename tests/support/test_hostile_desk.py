@@ -215,6 +215,24 @@ def test_a_resolver_that_never_answers_does_not_hold_a_sev_1_up(bilbs: Bilbs) ->
     assert (ended.status, "+12015550199" in ended.stderr) == (75, True)
 
 
+def test_a_login_that_cannot_be_renewed_does_not_hold_a_sev_1_up(bilbs: Bilbs) -> None:
+    """The token is about to end, and the resolver never answers: the pager's number comes within the ten seconds."""
+    from bilbs_cli.support import login
+
+    url = "https://desk.example/v1"
+    login.keep(login.Login("access-token-0", "refresh-token-0", time.time() + 5, url))
+    program = (
+        "import socket, time\n"
+        "socket.getaddrinfo = lambda *_, **__: time.sleep(300)\n"
+        "import sys; from bilbs_cli.__main__ import main; sys.exit(main())"
+    )
+    began = time.monotonic()
+    env = {"BILBS_API_URL": url, "BILBS_PAGER": "+12015550199"}
+    ended = bilbs("support", "ticket", "open", "-s", "sev1", "-m", "my text", program=program, env=env)
+    assert time.monotonic() - began < 11.5
+    assert (ended.status, "+12015550199" in ended.stderr) == (75, True)
+
+
 @pytest.mark.parametrize("budget", ["1s", "3s"])
 def test_offline_the_command_ends_within_a_second_of_its_budget(bilbs: Bilbs, budget: str) -> None:
     bilbs("support", "ticket", "open", "-m", "my text")

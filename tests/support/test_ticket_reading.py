@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -145,6 +149,19 @@ def test_watch_ends_at_a_person_and_not_at_a_machine(bilbs: Bilbs, desk: Sandbox
     assert done.status == 0
     assert done.stdout.splitlines()[-1].endswith("the engineer acknowledged")
     assert bilbs("support", "ticket", "watch", number, "--until", "never").status == 2
+
+
+def test_a_watch_that_is_ended_leaves_a_whole_document(bilbs: Bilbs, desk: Sandbox) -> None:
+    number = opened(bilbs, "-s", "sev1", "-m", "all is down")
+    argv = [sys.executable, "-m", "bilbs_cli", "support", "ticket", "watch", number, "--json"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=os.environ) as watch:
+        assert watch.stdout
+        head = watch.stdout.readline() + watch.stdout.readline()
+        watch.send_signal(signal.SIGINT)
+        document = json.loads(head + watch.stdout.read())
+    assert watch.returncode == 130
+    assert document["data"]["events"][0]["type"] == "opened"
+    assert document["errors"][0]["code"] == "interrupted"
 
 
 def test_watch_outlives_a_desk_that_is_away_for_a_while(bilbs: Bilbs, desk: Sandbox) -> None:
