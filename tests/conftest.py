@@ -7,15 +7,18 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 import bilbs_cli
+
+if TYPE_CHECKING:
+    from tests.parts.sandbox import Sandbox
 
 # Input that is slow to make, and one slow example, say something about the machine's load and nothing about the code.
 settings.register_profile("bilbs", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -68,6 +71,23 @@ class Ended:
 
 
 Bilbs = Callable[..., Ended]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Sandbox]:
+    """Run a sandbox on a real socket."""
+    from tests.parts.sandbox import running_sandbox  # with its framework: only where a test wants a desk
+
+    with running_sandbox(tmp_path / "desk") as found:
+        yield found
+
+
+@pytest.fixture
+def used_desk(desk: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """Run a sandbox, and let every `bilbs` of the test talk to it."""
+    monkeypatch.setenv("BILBS_API_URL", desk.url)
+    monkeypatch.setenv("BILBS_TOKEN", desk.token)
+    return desk
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ ROOT = Path(bilbs_cli.__file__).parent
 RANKS = (
     (
         0,
-        r"__init__|lazy_groups|folders|errors|paths|files|process|fork|log|escape|quantities|toml_text|tables|settings",
+        r"__init__|lazy_groups|folders|errors|paths|files|process|fork|log|escape|quantities|toml_text|tables|settings|digest_field",
     ),
     (5, r"__main__|main"),
     (

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bilbs_cli import last_seen
 from tests.conftest import Bilbs
-from tests.parts.sandbox import Sandbox, running_sandbox
+from tests.parts.sandbox import Sandbox
 from tests.parts.tls import Authority, tls_desk
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Sandbox]:
-    with running_sandbox(tmp_path / "desk") as found:
-        yield found
 
 
 def env_of(desk: Sandbox) -> dict[str, str | None]:

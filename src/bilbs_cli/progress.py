@@ -44,8 +44,8 @@ def kind_named(name: str) -> Kind:
         ) from None
 
 
-class Progress:
-    """The display of one collection; `with` ends it on every way out. A terminal that went away is no error."""
+class _Display:
+    """Something that is shown on a stream, in the kind that fits there."""
 
     def __init__(
         self, kind: Kind | str = Kind.AUTO, *, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
@@ -53,9 +53,30 @@ class Progress:
         self._stream = stream or sys.stderr
         self.kind = _settled(kind_named(kind), self._stream)
         self._clock = clock
-        self._live: Live | None = None
         self._started = self._shown = clock()
-        self._last: tuple[int, tuple[str, ...]] | None = None
+
+    def _write(self, text: str) -> None:
+        encoding = self._stream.encoding or "utf-8"
+        self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        self._stream.flush()
+
+    def _guarded(self, call: Callable[..., Any], *arguments: Any) -> None:
+        try:
+            call(*arguments)
+        except ImportError:  # rich is damaged or missing
+            self._degraded(Kind.PLAIN)
+        except (OSError, ValueError):  # the terminal is gone (SSH), or its stream is closed: the work goes on
+            self._degraded(Kind.NONE)
+
+    def _degraded(self, kind: Kind) -> None:
+        self.kind = kind
+
+
+class Progress(_Display):
+    """The display of one collection; `with` ends it on every way out. A terminal that went away is no error."""
+
+    _live: Live | None = None
+    _last: tuple[int, tuple[str, ...]] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -102,11 +123,6 @@ class Progress:
     def _headline(self, done: int, total: int, size_bytes: int) -> str:
         return f"{done}/{total} done, {show_size(size_bytes)}, {self._clock() - self._started:.0f} s"
 
-    def _write(self, text: str) -> None:
-        encoding = self._stream.encoding or "utf-8"
-        self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
-        self._stream.flush()
-
     def _open(self) -> None:
         from rich.console import Console
         from rich.live import Live
@@ -134,13 +150,8 @@ class Progress:
         if self._live:
             self._live.console.print(Text(text))
 
-    def _guarded(self, call: Callable[..., Any], *arguments: Any) -> None:
-        try:
-            call(*arguments)
-        except ImportError:  # rich is damaged or missing
-            self.kind, self._live = Kind.PLAIN, None
-        except (OSError, ValueError):  # the terminal is gone (SSH), or its stream is closed: the collection goes on
-            self.kind, self._live = Kind.NONE, None
+    def _degraded(self, kind: Kind) -> None:
+        self.kind, self._live = kind, None
 
 
 def _settled(kind: Kind, stream: TextIO | None) -> Kind:
@@ -156,38 +167,32 @@ def _row(name: str, seconds: float, what: str) -> str:
     return f"{clip(visible(name), 40)}: {seconds:.0f} s{', ' if what else ''}{clip(visible(what), 60)}"
 
 
-class Transfer:
+class Transfer(_Display):
     """The display of one file that is read or sent: how much, how fast, how long it still takes."""
 
-    def __init__(
-        self, kind: Kind | str = Kind.AUTO, *, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._stream = stream or sys.stderr
-        self.kind = _settled(kind_named(kind), self._stream)
-        self._clock = clock
-        self._what, self._from, self._began, self._shown, self._open = "", 0, clock(), 0.0, False
+    _what, _from, _open = "", 0, False
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Show how far it is, as often as makes sense: call it as often as you like."""
         now = self._clock()
         if what != self._what:
             self._end()
-            self._what, self._from, self._began, self._shown = what, done, now, 0.0
+            self._what, self._from, self._started, self._shown = what, done, now, 0.0
         every = REDRAW_S if self.kind is Kind.RICH else STILL_S
         if self.kind is Kind.NONE or (now - self._shown < every and done < total):
             return
         self._shown = now
         text = self._line(done, total, now)
         if self.kind is Kind.RICH:
-            self._say(f"\r{clip(text, terminal.width(self._stream) - 1)}\x1b[K")
+            self._guarded(self._write, f"\r{clip(text, terminal.width(self._stream) - 1)}\x1b[K")
             self._open = True
         else:
-            self._say(f"bilbs: {text}\n")
+            self._guarded(self._write, f"bilbs: {text}\n")
         if done >= total:
             self._end()
 
     def _line(self, done: int, total: int, now: float) -> str:
-        passed = now - self._began
+        passed = now - self._started
         rate = (done - self._from) / passed if passed > 0.2 else 0.0
         share = 100 * done // total if total else 100
         text = f"{self._what}: {share} % of {show_size(total)}"
@@ -198,11 +203,4 @@ class Transfer:
     def _end(self) -> None:
         if self._open:
             self._open = False
-            self._say("\n")
-
-    def _say(self, text: str) -> None:
-        try:
-            self._stream.write(text)
-            self._stream.flush()
-        except (OSError, ValueError):  # the terminal is gone: the transfer goes on
-            self.kind = Kind.NONE
+            self._guarded(self._write, "\n")

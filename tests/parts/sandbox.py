@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 from bilbs_cli.sandbox import login, people, serving
 from bilbs_cli.sandbox.store import Store
 
@@ -27,11 +25,6 @@ class Sandbox:
         with self.store.change():
             self.store.set_clock(self.store.now() + seconds)
             people.advance(self.store)
-
-    def use(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Let `bilbs` of this test talk to it."""
-        monkeypatch.setenv("BILBS_API_URL", self.url)
-        monkeypatch.setenv("BILBS_TOKEN", self.token)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import pytest
 
 from bilbs_cli.sandbox import contract
 from bilbs_cli.sandbox.app import HANDLERS
-from tests.parts.sandbox import Sandbox, running_sandbox
+from tests.parts.sandbox import Sandbox
 
 OPENAPI = Path(contract.__file__).parents[1] / "support" / "openapi.yaml"
 HOOKS = """
@@ -49,12 +49,6 @@ def test_what_is_against_a_schema_is_named_by_its_place(
     schema: dict[str, object], value: object, wrong: tuple[str, ...]
 ) -> None:
     assert tuple(sorted(pointer for pointer, _ in contract.faults(schema, value))) == wrong
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> object:
-    with running_sandbox(tmp_path / "desk") as found:
-        yield found
 
 
 def run(desk: Sandbox, tmp_path: Path, *more: str) -> subprocess.CompletedProcess[str]:

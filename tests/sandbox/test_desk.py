@@ -19,12 +19,6 @@ KEY = "a-key-of-the-tests-{}"
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Sandbox]:
-    with running_sandbox(tmp_path / "desk") as found:
-        yield found
-
-
-@pytest.fixture
 def api(desk: Sandbox) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=desk.url, headers={"Authorization": f"Bearer {desk.token}"}) as client:
         yield client

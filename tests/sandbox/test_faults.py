@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -11,15 +10,9 @@ import pytest
 from bilbs_cli.sandbox import faults
 from bilbs_cli.sandbox.in_process import Transport
 from tests.conftest import Bilbs
-from tests.parts.sandbox import Sandbox, running_sandbox
+from tests.parts.sandbox import Sandbox
 
 TICKET = {"subject": "s", "severity": "sev3"}
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Sandbox]:
-    with running_sandbox(tmp_path / "desk") as found:
-        yield found
 
 
 def client(desk: Sandbox, *, inside: bool) -> httpx.Client:

@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyrage
@@ -16,16 +15,10 @@ from bilbs_cli.errors import BilbsError, UsageProblem
 from bilbs_cli.support import carry
 from bilbs_cli.support.outbox import Outbox
 from tests.conftest import Bilbs
-from tests.parts.sandbox import Sandbox, running_sandbox
+from tests.parts.sandbox import Sandbox
 
 WHEN = "2026-11-26T08:00:00Z"
 PASSPHRASE = "correct horse battery"
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Sandbox]:
-    with running_sandbox(tmp_path / "desk") as found:
-        yield found
 
 
 @pytest.fixture

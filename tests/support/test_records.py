@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import hashlib
 import json
 import threading
@@ -19,20 +20,13 @@ from bilbs_cli.errors import BilbsError, Unavailable, VerificationFailed
 from bilbs_cli.sandbox import faults
 from bilbs_cli.support import api, download
 from tests.conftest import Bilbs
-from tests.parts.sandbox import Sandbox, running_sandbox
+from tests.parts.sandbox import Sandbox
 
 
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    with running_sandbox(tmp_path / "desk") as found:
-        found.use(monkeypatch)
-        yield found
-
-
-def test_a_dead_gpu_is_followed_from_the_alarm_to_the_evaluation(bilbs: Bilbs, desk: Sandbox) -> None:
+def test_a_dead_gpu_is_followed_from_the_alarm_to_the_evaluation(bilbs: Bilbs, used_desk: Sandbox) -> None:
     bilbs("support", "ticket", "open", "-s", "sev2", "--kind", "hardware", "-m", "GPU 1 is gone")
     assert "no RMA" in bilbs("support", "rma", "list").stderr
-    desk.advance(12 * 3600)
+    used_desk.advance(12 * 3600)
     rma = bilbs("support", "rma", "list", "--json").json["data"]["rmas"][0]
     page = bilbs("support", "rma", "show", rma["id"]).stdout
     assert [
@@ -59,7 +53,7 @@ def test_a_dead_gpu_is_followed_from_the_alarm_to_the_evaluation(bilbs: Bilbs, d
         ("audit --desk", "person"),
     ],
 )
-def test_what_the_plan_promises_is_shown(bilbs: Bilbs, desk: Sandbox, command: str, said: str) -> None:
+def test_what_the_plan_promises_is_shown(bilbs: Bilbs, used_desk: Sandbox, command: str, said: str) -> None:
     bilbs("support", "engineer", "swap", "--yes")
     ended = bilbs("support", *command.split())
     assert ended.status == 0
@@ -68,8 +62,8 @@ def test_what_the_plan_promises_is_shown(bilbs: Bilbs, desk: Sandbox, command: s
     assert bilbs("support", *command.split(), "--json").json["data"]
 
 
-def test_without_the_plan_its_features_are_refused_and_tickets_are_not(bilbs: Bilbs, desk: Sandbox) -> None:
-    desk.store.put("subscription", {**desk.store.all("subscription")[0][1], "state": "lapsed"})
+def test_without_the_plan_its_features_are_refused_and_tickets_are_not(bilbs: Bilbs, used_desk: Sandbox) -> None:
+    used_desk.store.put("subscription", {**used_desk.store.all("subscription")[0][1], "state": "lapsed"})
     assert bilbs("support", "engineer", "show").status == 7
     ended = bilbs("support", "transcript", "export")
     assert (ended.status, "part of the Support plan" in ended.stderr) == (7, True)
@@ -77,13 +71,13 @@ def test_without_the_plan_its_features_are_refused_and_tickets_are_not(bilbs: Bi
 
 
 def test_a_report_and_a_transcript_are_saved_and_nothing_is_replaced(
-    bilbs: Bilbs, desk: Sandbox, tmp_path: Path
+    bilbs: Bilbs, used_desk: Sandbox, tmp_path: Path
 ) -> None:
     first = bilbs("support", "report", "get", "rep_1", "-o", str(tmp_path / "out"))
     again = bilbs("support", "report", "get", "rep_1", "-o", str(tmp_path / "out"))
     assert [Path(one.stdout.strip()).name for one in (first, again)] == ["rca-sandbox.md", "rca-sandbox-1.md"]
     assert Path(first.stdout.strip()).read_text().startswith("# Post-incident report")
-    desk.store.set_clock(desk.store.now() + 10)
+    used_desk.store.set_clock(used_desk.store.now() + 10)
     exported = bilbs("support", "transcript", "export", "-o", str(tmp_path / "out"))
     assert "is anyone there" in Path(exported.stdout.strip()).read_text()
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
@@ -93,8 +87,8 @@ def test_a_report_and_a_transcript_are_saved_and_nothing_is_replaced(
     }
 
 
-def test_a_wrong_digest_leaves_nothing(bilbs: Bilbs, desk: Sandbox, tmp_path: Path) -> None:
-    faults.switch(desk.store, "digest", 1.0, 0)
+def test_a_wrong_digest_leaves_nothing(bilbs: Bilbs, used_desk: Sandbox, tmp_path: Path) -> None:
+    faults.switch(used_desk.store, "digest", 1.0, 0)
     ended = bilbs("support", "report", "get", "rep_1", "-o", str(tmp_path / "out"))
     assert (ended.status, "digest" in ended.stderr) == (1, True)
     assert list((tmp_path / "out").iterdir()) == []
@@ -210,3 +204,8 @@ def test_whatever_a_desk_sends_instead_nothing_is_kept(tmp_path: Path, kind: str
 def test_an_attachment_that_is_none_is_not_asked_for(tmp_path: Path, attachment: dict[str, Any]) -> None:
     with api.Desk("http://127.0.0.1:9/v1", "a-token-of-the-tests") as desk, pytest.raises(BilbsError, match="no file"):
         download.fetch(desk, attachment, tmp_path)
+
+
+def test_the_examples_hold() -> None:
+    assert doctest.testmod(download).failed == 0
+    assert doctest.testmod(download).attempted

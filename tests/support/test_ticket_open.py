@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +12,10 @@ import pytest
 from bilbs_cli.sandbox import faults
 from bilbs_cli.support import evidence, outbox
 from tests.conftest import Bilbs
-from tests.parts.sandbox import Sandbox, running_sandbox
+from tests.parts.sandbox import Sandbox
 from tests.terminals import on_terminal
 
 CLI = ["-m", "bilbs_cli"]
-
-
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    with running_sandbox(tmp_path / "desk") as found:
-        found.use(monkeypatch)
-        yield found
 
 
 def editor(tmp_path: Path, script: str) -> str:
@@ -38,28 +30,28 @@ def drafts() -> list[Path]:
     return list(Path(os.environ["BILBS_STATE_DIR"], "drafts").glob("*.md"))
 
 
-def test_an_editor_gives_the_text_and_the_draft_is_gone_when_it_is_stored(desk: Sandbox, tmp_path: Path) -> None:
+def test_an_editor_gives_the_text_and_the_draft_is_gone_when_it_is_stored(used_desk: Sandbox, tmp_path: Path) -> None:
     program = editor(tmp_path, 'printf "GPU 1 is gone\\nsince nine\\n" | cat - "$1" > "$1.new" && mv "$1.new" "$1"')
     status, shown = on_terminal([*CLI, "support", "ticket", "open", "-s", "sev2"], env={"EDITOR": program})
     assert (status, "delivered" in shown) == (0, True)
-    doc = desk.store.tickets([], [], "", 0, 1)[0][1]
+    doc = used_desk.store.tickets([], [], "", 0, 1)[0][1]
     assert (doc["subject"], doc["body"]) == ("GPU 1 is gone", "GPU 1 is gone\nsince nine")
     assert drafts() == []
 
 
-def test_an_empty_text_opens_nothing(desk: Sandbox, tmp_path: Path) -> None:
+def test_an_empty_text_opens_nothing(used_desk: Sandbox, tmp_path: Path) -> None:
     status, shown = on_terminal([*CLI, "support", "ticket", "open"], env={"EDITOR": "true"})
-    assert (status, "empty" in shown, desk.store.tickets([], [], "", 0, 1)) == (2, True, [])
+    assert (status, "empty" in shown, used_desk.store.tickets([], [], "", 0, 1)) == (2, True, [])
     assert drafts() == []
 
 
 @pytest.mark.parametrize("program", ["false", "/nonexistent/editor", "'"])
-def test_an_editor_that_fails_sends_nothing(desk: Sandbox, program: str) -> None:
+def test_an_editor_that_fails_sends_nothing(used_desk: Sandbox, program: str) -> None:
     status, shown = on_terminal([*CLI, "support", "ticket", "open"], env={"EDITOR": program})
-    assert (status, "editor" in shown, desk.store.tickets([], [], "", 0, 1)) == (1, True, [])
+    assert (status, "editor" in shown, used_desk.store.tickets([], [], "", 0, 1)) == (1, True, [])
 
 
-def test_what_was_typed_stays_where_it_could_not_be_stored(desk: Sandbox, tmp_path: Path) -> None:
+def test_what_was_typed_stays_where_it_could_not_be_stored(used_desk: Sandbox, tmp_path: Path) -> None:
     program = editor(tmp_path, 'yes "many words" | head -c 120000 > "$1"')
     status, shown = on_terminal([*CLI, "support", "ticket", "open"], env={"EDITOR": program})
     assert status == 2
@@ -68,18 +60,18 @@ def test_what_was_typed_stays_where_it_could_not_be_stored(desk: Sandbox, tmp_pa
     assert drafts()[0].stat().st_mode & 0o777 == 0o600
 
 
-def test_without_a_terminal_no_editor_is_started(bilbs: Bilbs, desk: Sandbox) -> None:
+def test_without_a_terminal_no_editor_is_started(bilbs: Bilbs, used_desk: Sandbox) -> None:
     ended = bilbs("support", "ticket", "open", env={"EDITOR": "false"}, stdin="")
     assert (ended.status, "empty" in ended.stderr) == (2, True)
 
 
-def test_a_bundle_of_this_box_goes_with_it_the_small_one_first(bilbs: Bilbs, desk: Sandbox) -> None:
+def test_a_bundle_of_this_box_goes_with_it_the_small_one_first(bilbs: Bilbs, used_desk: Sandbox) -> None:
     ended = bilbs("support", "ticket", "open", "-m", "x", "--diag", "standard", "--json", timeout=100)
     assert ended.status == 0
     files = [one["file"] for one in ended.json["data"]["attachments"]]
     assert len(files) == 2
     assert all(Path(one).exists() for one in files)
-    doc = desk.store.tickets([], [], "", 0, 1)[0][1]
+    doc = used_desk.store.tickets([], [], "", 0, 1)[0][1]
     assert [one["filename"] for one in doc["attachments"]] == [Path(one).name for one in files]
     what = [
         json.loads(line)["what"] for line in Path(os.environ["BILBS_STATE_DIR"], "audit.jsonl").read_text().splitlines()
@@ -87,7 +79,9 @@ def test_a_bundle_of_this_box_goes_with_it_the_small_one_first(bilbs: Bilbs, des
     assert what.count("consented") == 2
 
 
-def test_a_bundle_that_cannot_be_collected_costs_the_bundle_and_not_the_ticket(bilbs: Bilbs, desk: Sandbox) -> None:
+def test_a_bundle_that_cannot_be_collected_costs_the_bundle_and_not_the_ticket(
+    bilbs: Bilbs, used_desk: Sandbox
+) -> None:
     config = Path(os.environ["HOME"]) / "c.toml"
     config.write_text('[diag]\nmax_file_size = "broken"\n')
     ended = bilbs(
@@ -98,7 +92,7 @@ def test_a_bundle_that_cannot_be_collected_costs_the_bundle_and_not_the_ticket(b
     assert bilbs("support", "ticket", "open", "-m", "x", "--diag", "/nonexistent").status == 2
 
 
-def test_a_bundle_of_a_ticket_that_waits_waits_with_it(bilbs: Bilbs, desk: Sandbox, tmp_path: Path) -> None:
+def test_a_bundle_of_a_ticket_that_waits_waits_with_it(bilbs: Bilbs, used_desk: Sandbox, tmp_path: Path) -> None:
     bundle = tmp_path / "b.tar.zst"
     bundle.write_bytes(b"x" * 100)
     env = {"BILBS_TOKEN": None}
@@ -109,7 +103,7 @@ def test_a_bundle_of_a_ticket_that_waits_waits_with_it(bilbs: Bilbs, desk: Sandb
         "ticket.attach",
     ]
     assert bilbs("support", "outbox", "flush").stdout == "2 delivered, 0 waiting, 0 refused\n"
-    assert desk.store.tickets([], [], "", 0, 1)[0][1]["attachments"][0]["filename"] == "b.tar.zst"
+    assert used_desk.store.tickets([], [], "", 0, 1)[0][1]["attachments"][0]["filename"] == "b.tar.zst"
 
 
 CHECKED: dict[str, Any] = {
@@ -168,7 +162,7 @@ def sick(tmp_path: Path) -> dict[str, str | None]:
     return {"PYTHONPATH": f"{folder}{os.pathsep}{os.environ['PYTHONPATH']}"}
 
 
-def test_the_same_failure_joins_the_open_ticket(bilbs: Bilbs, desk: Sandbox, sick: dict[str, str | None]) -> None:
+def test_the_same_failure_joins_the_open_ticket(bilbs: Bilbs, used_desk: Sandbox, sick: dict[str, str | None]) -> None:
     first = bilbs("support", "ticket", "open", "-s", "sev1", "-m", "GPU 1 again", "--dedup", "auto", "--json", env=sick)
     second = bilbs("support", "ticket", "open", "-s", "sev1", "-m", "and again", "--dedup", "auto", "--json", env=sick)
     assert [one.json["data"]["number"] for one in (first, second)] == ["BB-1001", "BB-1001"]
@@ -180,12 +174,12 @@ def test_the_same_failure_joins_the_open_ticket(bilbs: Bilbs, desk: Sandbox, sic
         assert next(box.entries()).body["evidence"][0]["rule"] == "xid.79"
 
 
-def test_a_box_on_which_nothing_is_critical_joins_nothing_and_says_so(bilbs: Bilbs, desk: Sandbox) -> None:
+def test_a_box_on_which_nothing_is_critical_joins_nothing_and_says_so(bilbs: Bilbs, used_desk: Sandbox) -> None:
     ended = bilbs("support", "ticket", "open", "-m", "x", "--dedup", "auto", "--json", timeout=60)
     assert (ended.status, "joins no other one" in ended.stderr) == (0, True)
 
 
-def test_a_page_ends_with_a_person(bilbs: Bilbs, desk: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_ends_with_a_person(bilbs: Bilbs, used_desk: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     from bilbs_cli.sandbox import people
 
     monkeypatch.setattr(people, "PAGE_ACKED_S", 3)
@@ -196,8 +190,8 @@ def test_a_page_ends_with_a_person(bilbs: Bilbs, desk: Sandbox, monkeypatch: pyt
     assert "page: queued" in ended.stderr
 
 
-def test_a_page_that_reaches_nobody_ends_with_the_number(bilbs: Bilbs, desk: Sandbox) -> None:
-    desk.store.set("people", False)
+def test_a_page_that_reaches_nobody_ends_with_the_number(bilbs: Bilbs, used_desk: Sandbox) -> None:
+    used_desk.store.set("people", False)
     env = {"BILBS_PAGER": "+12015550199"}
     ended = bilbs(
         "support", "ticket", "open", "-s", "sev1", "-m", "all is down", "--page", "--page-wait", "1s", env=env
@@ -205,13 +199,13 @@ def test_a_page_that_reaches_nobody_ends_with_the_number(bilbs: Bilbs, desk: San
     assert (ended.status, "+12015550199" in ended.stderr) == (3, True)
 
 
-def test_the_pager_is_for_the_most_severe_level(bilbs: Bilbs, desk: Sandbox) -> None:
+def test_the_pager_is_for_the_most_severe_level(bilbs: Bilbs, used_desk: Sandbox) -> None:
     ended = bilbs("support", "ticket", "open", "-s", "sev3", "-m", "x", "--page")
     assert (ended.status, "Sev-1 only" in ended.stderr) == (2, True)
-    assert desk.store.tickets([], [], "", 0, 1) == []
+    assert used_desk.store.tickets([], [], "", 0, 1) == []
 
 
-def test_a_sev_1_is_not_held_up_by_a_long_flush_or_an_upload(bilbs: Bilbs, desk: Sandbox) -> None:
+def test_a_sev_1_is_not_held_up_by_a_long_flush_or_an_upload(bilbs: Bilbs, used_desk: Sandbox) -> None:
     import fcntl
 
     bilbs("support", "ticket", "open", "-m", "first")
@@ -221,19 +215,19 @@ def test_a_sev_1_is_not_held_up_by_a_long_flush_or_an_upload(bilbs: Bilbs, desk:
     assert (ended.status, ended.json["data"]["state"]) == (0, "delivered")
 
 
-def test_a_sev_1_without_a_receipt_says_the_number_within_its_ten_seconds(bilbs: Bilbs, desk: Sandbox) -> None:
+def test_a_sev_1_without_a_receipt_says_the_number_within_its_ten_seconds(bilbs: Bilbs, used_desk: Sandbox) -> None:
     import time
 
-    faults.switch(desk.store, "503", 1.0, 0)
+    faults.switch(used_desk.store, "503", 1.0, 0)
     began = time.monotonic()
     ended = bilbs("support", "ticket", "open", "-s", "sev1", "-m", "all is down", env={"BILBS_PAGER": "+12015550199"})
     assert time.monotonic() - began < 11.5
     assert (ended.status, "+12015550199" in ended.stderr) == (75, True)
-    faults.off(desk.store)
+    faults.off(used_desk.store)
     assert bilbs("support", "outbox", "flush").status == 0
 
 
-def test_escalation_names_the_levels_of_the_plan_and_severity_its_history(bilbs: Bilbs, desk: Sandbox) -> None:
+def test_escalation_names_the_levels_of_the_plan_and_severity_its_history(bilbs: Bilbs, used_desk: Sandbox) -> None:
     bilbs("support", "ticket", "open", "-m", "x")
     without = bilbs("support", "ticket", "escalate", "BB-1001", env={"BILBS_SUPPORT_PROVIDER": "aethel"})
     assert (without.status, "the levels of the plan" in without.stderr) == (2, True)

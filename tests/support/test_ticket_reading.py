@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,21 +20,14 @@ from bilbs_cli.sandbox import faults
 from bilbs_cli.support import ticket_cache, ticket_view
 from bilbs_cli.support.commands.ticket_watch_command import reaches
 from tests.conftest import Bilbs
-from tests.parts.sandbox import Sandbox, running_sandbox
-
-
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    with running_sandbox(tmp_path / "desk") as found:
-        found.use(monkeypatch)
-        yield found
+from tests.parts.sandbox import Sandbox
 
 
 def opened(bilbs: Bilbs, *flags: str) -> str:
     return str(bilbs("support", "ticket", "open", "--json", *flags).json["data"]["number"])
 
 
-def test_a_list_shows_the_open_ones_and_all_on_demand(bilbs: Bilbs, desk: Sandbox) -> None:
+def test_a_list_shows_the_open_ones_and_all_on_demand(bilbs: Bilbs, used_desk: Sandbox) -> None:
     first = opened(bilbs, "-s", "sev1", "-m", "all is down")
     second = opened(bilbs, "-s", "sev3", "-m", "a question")
     bilbs("support", "ticket", "close", second)
@@ -60,17 +52,17 @@ def test_a_list_shows_the_open_ones_and_all_on_demand(bilbs: Bilbs, desk: Sandbo
         (["--columns", "nothing"], "no field nothing"),
     ],
 )
-def test_a_wrong_filter_is_named(bilbs: Bilbs, desk: Sandbox, flags: list[str], said: str) -> None:
+def test_a_wrong_filter_is_named(bilbs: Bilbs, used_desk: Sandbox, flags: list[str], said: str) -> None:
     opened(bilbs, "-m", "x")
     ended = bilbs("support", "ticket", "list", *flags)
     assert ended.status in {2, 5}
     assert said in ended.stderr
 
 
-def test_any_number_of_pages_is_one_document_with_a_ticket_a_line(bilbs: Bilbs, desk: Sandbox) -> None:
+def test_any_number_of_pages_is_one_document_with_a_ticket_a_line(bilbs: Bilbs, used_desk: Sandbox) -> None:
     import httpx
 
-    with httpx.Client(base_url=desk.url, headers={"Authorization": f"Bearer {desk.token}"}) as api:
+    with httpx.Client(base_url=used_desk.url, headers={"Authorization": f"Bearer {used_desk.token}"}) as api:
         for number in range(230):
             api.post(
                 "/tickets",
@@ -84,24 +76,24 @@ def test_any_number_of_pages_is_one_document_with_a_ticket_a_line(bilbs: Bilbs, 
     assert len((ticket_cache.read() or ticket_cache.Seen(0, ())).tickets) == ticket_cache.MOST
 
 
-def test_pages_without_an_end_are_an_error_in_a_document_that_is_whole(bilbs: Bilbs, desk: Sandbox) -> None:
+def test_pages_without_an_end_are_an_error_in_a_document_that_is_whole(bilbs: Bilbs, used_desk: Sandbox) -> None:
     opened(bilbs, "-m", "x")
-    faults.switch(desk.store, "loop", 1.0, 0)
+    faults.switch(used_desk.store, "loop", 1.0, 0)
     ended = bilbs("support", "ticket", "list", "--json")
     assert ended.status == 69
     assert "round in a circle" in ended.json["errors"][0]["message"]
     assert ended.json["data"]["tickets"]
 
 
-def test_show_tells_clocks_and_timeline(bilbs: Bilbs, desk: Sandbox) -> None:
+def test_show_tells_clocks_and_timeline(bilbs: Bilbs, used_desk: Sandbox) -> None:
     number = opened(bilbs, "-s", "sev1", "-m", "all is down\nsecond line", "--impact", "everyone")
-    desk.advance(3)
+    used_desk.advance(3)
     page = bilbs("support", "ticket", "show", number).stdout
     assert f"{number} all is down" in page
     assert "machine (automatic: fulfils nothing) acknowledged" in page
     assert "first response by a person" in page
     assert "nobody yet" in page
-    desk.advance(2 * 3600)
+    used_desk.advance(2 * 3600)
     later = bilbs("support", "ticket", "show", number)
     assert "the engineer acknowledged" in later.stdout
     assert "second line" in later.stdout
@@ -110,15 +102,15 @@ def test_show_tells_clocks_and_timeline(bilbs: Bilbs, desk: Sandbox) -> None:
     assert [one["type"] for one in data["events"]][:2] == ["opened", "acknowledged"]
 
 
-def test_a_clock_that_was_missed_and_one_that_waits_for_you_are_told_apart(bilbs: Bilbs, desk: Sandbox) -> None:
-    desk.store.set("people", False)
+def test_a_clock_that_was_missed_and_one_that_waits_for_you_are_told_apart(bilbs: Bilbs, used_desk: Sandbox) -> None:
+    used_desk.store.set("people", False)
     number = opened(bilbs, "-s", "sev1", "-m", "all is down")
-    desk.store.set_clock(desk.store.now() + 7200)
+    used_desk.store.set_clock(used_desk.store.now() + 7200)
     assert "BREACHED" in bilbs("support", "ticket", "show", number).stdout
     assert "late" in bilbs("support", "ticket", "list").stdout
 
 
-def test_an_entry_of_the_outbox_is_the_ticket_that_it_opened(bilbs: Bilbs, desk: Sandbox) -> None:
+def test_an_entry_of_the_outbox_is_the_ticket_that_it_opened(bilbs: Bilbs, used_desk: Sandbox) -> None:
     made = bilbs("support", "ticket", "open", "-m", "x", "--json").json["data"]
     assert made["number"] in bilbs("support", "ticket", "show", made["outbox"]).stdout
     waiting = bilbs("support", "ticket", "open", "-m", "x", "--json", env={"BILBS_TOKEN": None}).json["data"]["outbox"]
@@ -126,10 +118,10 @@ def test_an_entry_of_the_outbox_is_the_ticket_that_it_opened(bilbs: Bilbs, desk:
     assert (ended.status, "has not reached the desk" in ended.stderr) == (5, True)
 
 
-def test_without_the_desk_the_last_known_state_is_said(bilbs: Bilbs, desk: Sandbox) -> None:
+def test_without_the_desk_the_last_known_state_is_said(bilbs: Bilbs, used_desk: Sandbox) -> None:
     number = opened(bilbs, "-m", "my ticket")
     bilbs("support", "ticket", "show", number)
-    faults.switch(desk.store, "expired", 1.0, 0)
+    faults.switch(used_desk.store, "expired", 1.0, 0)
     assert bilbs("support", "ticket", "show", number).status == 4
     ended = bilbs("support", "ticket", "show", number, env={"BILBS_API_URL": "http://127.0.0.1:9/v1"}, timeout=60)
     assert ended.status == 69
@@ -138,20 +130,20 @@ def test_without_the_desk_the_last_known_state_is_said(bilbs: Bilbs, desk: Sandb
     assert bilbs("support", "ticket", "show", "BB-9999").status in {4, 5}
 
 
-def test_watch_ends_at_a_person_and_not_at_a_machine(bilbs: Bilbs, desk: Sandbox) -> None:
+def test_watch_ends_at_a_person_and_not_at_a_machine(bilbs: Bilbs, used_desk: Sandbox) -> None:
     number = opened(bilbs, "-s", "sev1", "-m", "all is down")
-    desk.advance(5)
+    used_desk.advance(5)
     watch = ["support", "ticket", "watch", number, "--until", "acked"]
     assert bilbs(*watch, "--timeout", "1s", "--exit-status").status == 3
     assert bilbs(*watch, "--timeout", "1s").status == 0
-    desk.advance(3600)
+    used_desk.advance(3600)
     done = bilbs(*watch, "--timeout", "10s", "--exit-status")
     assert done.status == 0
     assert done.stdout.splitlines()[-1].endswith("the engineer acknowledged")
     assert bilbs("support", "ticket", "watch", number, "--until", "never").status == 2
 
 
-def test_a_watch_that_is_ended_leaves_a_whole_document(bilbs: Bilbs, desk: Sandbox) -> None:
+def test_a_watch_that_is_ended_leaves_a_whole_document(bilbs: Bilbs, used_desk: Sandbox) -> None:
     number = opened(bilbs, "-s", "sev1", "-m", "all is down")
     argv = [sys.executable, "-m", "bilbs_cli", "support", "ticket", "watch", number, "--json"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=os.environ) as watch:
@@ -164,10 +156,10 @@ def test_a_watch_that_is_ended_leaves_a_whole_document(bilbs: Bilbs, desk: Sandb
     assert document["errors"][0]["code"] == "interrupted"
 
 
-def test_watch_outlives_a_desk_that_is_away_for_a_while(bilbs: Bilbs, desk: Sandbox) -> None:
+def test_watch_outlives_a_desk_that_is_away_for_a_while(bilbs: Bilbs, used_desk: Sandbox) -> None:
     number = opened(bilbs, "-s", "sev1", "-m", "all is down")
-    desk.advance(3600)
-    faults.switch(desk.store, "drop", 1.0, 3)
+    used_desk.advance(3600)
+    faults.switch(used_desk.store, "drop", 1.0, 3)
     done = bilbs(
         "support", "ticket", "watch", number, "--until", "acked", "--timeout", "40s", "--exit-status", timeout=60
     )
@@ -191,7 +183,7 @@ def test_what_acknowledges_and_what_resolves(event: dict[str, Any], acked: bool,
     assert (reaches(event, "acked"), reaches(event, "resolved")) == (acked, resolved)
 
 
-def test_a_brief_fits_on_a_screen_with_the_most_severe_first(bilbs: Bilbs, desk: Sandbox) -> None:
+def test_a_brief_fits_on_a_screen_with_the_most_severe_first(bilbs: Bilbs, used_desk: Sandbox) -> None:
     for number, level in enumerate(("sev3", "sev1", "sev2", "sev4", "sev3", "sev2", "sev1")):
         opened(bilbs, "-s", level, "-m", f"ticket {number} " + "with many words " * 10)
     page = bilbs("support", "ticket", "brief").stdout.splitlines()
@@ -256,11 +248,11 @@ def test_no_answer_of_a_desk_breaks_the_screen(ticket: Any, events: list[Any]) -
     assert ticket_view.brief([(doc, rows[0] if rows else None)], 1, now, UTC, 80)
 
 
-def test_text_of_the_desk_moves_no_cursor(bilbs: Bilbs, desk: Sandbox) -> None:
+def test_text_of_the_desk_moves_no_cursor(bilbs: Bilbs, used_desk: Sandbox) -> None:
     doc = {"subject": "\x1b[2Jcleared \u202egnol", "severity": "sev3", "body": "\x07\x9b31m"}
     import httpx
 
-    with httpx.Client(base_url=desk.url, headers={"Authorization": f"Bearer {desk.token}"}) as api:
+    with httpx.Client(base_url=used_desk.url, headers={"Authorization": f"Bearer {used_desk.token}"}) as api:
         number = api.post("/tickets", json=doc, headers={"Idempotency-Key": "a-key-of-the-test"}).json()["number"]
     for command in (["list"], ["show", number], ["brief"], ["watch", number, "--timeout", "1s"]):
         shown = bilbs("support", "ticket", *command).stdout

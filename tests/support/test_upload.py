@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import hashlib
 import os
 import random
@@ -10,12 +11,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bilbs_cli import digest_field
 from bilbs_cli.sandbox import faults
 from bilbs_cli.support import api, delivery, upload
 from bilbs_cli.support.outbox import DELIVERED, QUEUED, REFUSED, Entry, Outbox
@@ -23,16 +24,10 @@ from bilbs_cli.support.upload import PART, Pace
 from tests.conftest import Bilbs
 from tests.parts.cutting import breaking_line
 from tests.parts.desk import running_desk
-from tests.parts.sandbox import Sandbox, running_sandbox
+from tests.parts.sandbox import Sandbox
 
 WHEN = "2026-11-26T08:00:00Z"
 SOAK = bool(os.environ.get("BILBS_SOAK"))
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Sandbox]:
-    with running_sandbox(tmp_path / "desk") as found:
-        yield found
 
 
 @pytest.fixture
@@ -251,7 +246,8 @@ def test_an_upload_that_was_begun_at_another_address_is_begun_anew(
 def test_the_command_attaches_names_and_shows_progress(
     bilbs: Bilbs, desk: Sandbox, ticket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk.use(monkeypatch)
+    monkeypatch.setenv("BILBS_API_URL", desk.url)
+    monkeypatch.setenv("BILBS_TOKEN", desk.token)
     path = made(tmp_path / "file \x1b[31m.log", 1000)
     ended = bilbs("support", "ticket", "attach", ticket, str(path), "--progress", "plain")
     assert ended.status == 0
@@ -272,3 +268,9 @@ def test_without_a_network_it_waits_and_says_how_to_go_on(
     env |= {"BILBS_TOKEN": desk.token}
     assert bilbs("support", "outbox", "flush", env=env).stdout == "1 delivered, 0 waiting, 0 refused\n"
     assert arrived(desk)["size"] == 1000
+
+
+def test_the_examples_hold() -> None:
+    assert doctest.testmod(upload).failed == 0
+    assert doctest.testmod(upload).attempted
+    assert doctest.testmod(digest_field).failed == 0

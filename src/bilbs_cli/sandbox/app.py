@@ -6,7 +6,6 @@ import hashlib
 import json
 import secrets
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -75,8 +74,6 @@ OUTSIDE = frozenset({"listEvents", "getPage", "getAttachment", "appendUpload"})
 SCOPES = {"commitSubscription": "plan:write", "changeSubscription": "plan:write", "previewSubscription": "plan:read"}
 LISTS = frozenset(name for name in HANDLERS if name.startswith("list"))
 LIST_QUOTA, LIST_WINDOW_S = 6000, 60
-_IN_FLIGHT: set[str] = set()
-_LOCK = threading.Lock()
 
 
 def create_app(store: Store) -> faults.App:
@@ -179,11 +176,9 @@ def _login(store: Store, operation: Operation) -> Who:
 
 def _once(store: Store, key: str, print_: str, handler: Callable[[], Reply]) -> Reply:
     """Do something once for a key: the same request again gets the same answer, a different one is refused."""
-    with _LOCK:
-        if key in _IN_FLIGHT:
+    with store.alone(key) as alone:
+        if not alone:
             raise Refused(409, "in-flight", "a request with this key is being answered", headers={"Retry-After": "1"})
-        _IN_FLIGHT.add(key)
-    try:
         with store.change():
             row = store.base.execute("select print, status, headers, body from reply where key = ?", (key,)).fetchone()
             if row:
@@ -197,23 +192,20 @@ def _once(store: Store, key: str, print_: str, handler: Callable[[], Reply]) -> 
                 (key, print_, reply.status, json.dumps(reply.headers), json.dumps(reply.body)),
             )
             return reply
-    finally:
-        with _LOCK:
-            _IN_FLIGHT.discard(key)
-
-
-_BUCKET: list[float] = []
 
 
 def _paged(store: Store, call: Call, handler: Callable[[Call], Reply]) -> Reply:
     """Answer a list; lists have a bucket of their own, so that they cannot starve a ticket."""
     quota = int(store.get("list_quota", LIST_QUOTA))
     now = time.monotonic()
-    with _LOCK:
-        _BUCKET[:] = [at for at in _BUCKET if now - at < LIST_WINDOW_S]
-        left, wait = quota - len(_BUCKET), LIST_WINDOW_S - (now - _BUCKET[0]) if _BUCKET else LIST_WINDOW_S
+    with store.lock:
+        store.listed[:] = [at for at in store.listed if now - at < LIST_WINDOW_S]
+        left, wait = (
+            quota - len(store.listed),
+            LIST_WINDOW_S - (now - store.listed[0]) if store.listed else LIST_WINDOW_S,
+        )
         if left > 0:
-            _BUCKET.append(now)
+            store.listed.append(now)
     limits = {
         "RateLimit-Policy": f'"lists";q={quota};w={LIST_WINDOW_S}',
         "RateLimit": f'"lists";r={max(left - 1, 0)};t={int(wait) + 1}',

@@ -9,6 +9,7 @@ import typer
 
 from bilbs_cli import paths, terminal
 from bilbs_cli.errors import BilbsError, NotFound, UsageProblem
+from bilbs_cli.sandbox import not_installed
 
 if TYPE_CHECKING:
     from bilbs_cli.sandbox.store import Store
@@ -34,15 +35,6 @@ def _store(data: Path | None) -> Store:
     return Store(_folder(data))
 
 
-def missing(error: ImportError) -> BilbsError:
-    """Return the error of an installation without the extra `sandbox`."""
-    return BilbsError(
-        f"the sandbox needs {error.name or 'packages'} which is not installed",
-        code="sandbox-not-installed",
-        next="pip install 'bilbs-cli[sandbox]'",
-    )
-
-
 @app.command()
 def serve(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")] = 8787,
@@ -63,7 +55,7 @@ def serve(
     try:
         from bilbs_cli.sandbox import serving
     except ImportError as error:
-        raise missing(error) from error
+        raise not_installed(error) from error
     folder = _folder(data)
     try:
         made = serving.server(folder, host, port)
@@ -73,7 +65,8 @@ def serve(
         ) from error
     url = serving.address(made)
     told = f"{url}\n\nSANDBOX: nothing of it reaches a person. In another terminal:\n  export BILBS_API_URL={url}\n  export BILBS_TOKEN=$(bilbs sandbox token --data {folder})"
-    serving.run(made, lambda: terminal.emit("sandbox.serve", {"url": url, "data": str(folder)}, text=told))
+    terminal.emit("sandbox.serve", {"url": url, "data": str(folder)}, text=told)
+    serving.run(made)
 
 
 @app.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +45,8 @@ def address(made: Server) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}{PREFIX}"
 
 
-def run(made: Server, until: Callable[[], None]) -> None:
+def run(made: Server) -> None:
     """Serve until the process is ended."""
-    until()
     try:
         made.serve()
     finally:

@@ -46,6 +46,12 @@ class Store:
         self.folder = files.private_dir(folder)
         self.uploads = files.private_dir(folder / "uploads")
         self.path = folder / NAME
+        # What only a running desk knows. `hashed`: how many bytes of an upload its digest has seen, so that the end of a
+        # large one need not be read again. `listed`: when the last lists were asked for.
+        self.hashed: dict[str, tuple[int, Any]] = {}
+        self.listed: list[float] = []
+        self.lock = threading.Lock()
+        self._busy: set[str] = set()
         self._local = threading.local()
         self.base.executescript(_TABLES)
 
@@ -74,6 +80,19 @@ class Store:
             base.execute("rollback")
             raise
         base.execute("commit")
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[bool]:
+        """Say whether no other request of this process is at something of that name, and keep others away from it."""
+        with self.lock:
+            mine = name not in self._busy
+            self._busy.add(name)
+        try:
+            yield mine
+        finally:
+            if mine:
+                with self.lock:
+                    self._busy.discard(name)
 
     # settings of the desk itself
 

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import os
-import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from bilbs_cli import digest_field
 from bilbs_cli.sandbox import tickets
 from bilbs_cli.sandbox.calls import Call, Refused, Reply, found
 from bilbs_cli.sandbox.store import Document, Store, minted, rfc3339
 
 MAX_BYTES, MAX_APPEND, AGE_S = 50 << 30, 64 << 20, 7 * 86400
 PIECE = 1 << 20
-# The running digest of each upload, so that the end of a large one need not be read again; after a restart it is.
-_RUNNING: dict[str, tuple[int, Any]] = {}
-_BUSY: set[str] = set()
-_LOCK = threading.Lock()
 
 
 def limit_header(store: Store) -> str:
@@ -57,7 +52,7 @@ def create(call: Call) -> Reply:
         "filename": call.body["filename"],
         "media_type": call.body.get("media_type"),
         "length": size,
-        "sha256": base64.b64decode(call.parameters["Repr-Digest"][9:-1]).hex(),
+        "sha256": announced(call, "Repr-Digest").hex(),
         "expires_at": rfc3339(call.now + AGE_S),
     }
     call.store.put("upload", made)
@@ -86,15 +81,10 @@ def append(call: Call) -> Reply:
     kind = call.headers.get("Content-Type", "").partition(";")[0].strip()
     if kind != "application/partial-upload":
         raise Refused(415, "media-type", "application/partial-upload is expected")
-    with _LOCK:
-        if made["id"] in _BUSY:
+    with call.store.alone(made["id"]) as alone:
+        if not alone:
             raise _conflict(_size(call.store, made["id"]))
-        _BUSY.add(made["id"])
-    try:
         return _append(call, made)
-    finally:
-        with _LOCK:
-            _BUSY.discard(made["id"])
 
 
 def _append(call: Call, made: Document) -> Reply:
@@ -136,18 +126,18 @@ def _receive(call: Call, made: Document, has: int) -> int:
     try:
         why = _copied(call, path, has, length, whole)
     except BaseException:
-        _undo(path, made["id"], has)
+        _undo(call.store, made["id"], has)
         raise
     if why:
-        _undo(path, made["id"], has)
+        _undo(call.store, made["id"], has)
         raise _cut(has, why, "digest" if "digest" in why else "bad-request")
-    _RUNNING[made["id"]] = (has + length, whole)
+    call.store.hashed[made["id"]] = (has + length, whole)
     return length
 
 
-def _undo(path: Path, name: str, has: int) -> None:
-    os.truncate(path, has)
-    _RUNNING.pop(name, None)
+def _undo(store: Store, name: str, has: int) -> None:
+    os.truncate(_file(store, name), has)
+    store.hashed.pop(name, None)
 
 
 def _copied(call: Call, path: Path, has: int, length: int, whole: Any) -> str:
@@ -166,13 +156,13 @@ def _copied(call: Call, path: Path, has: int, length: int, whole: Any) -> str:
             target.write(piece)
             part.update(piece)
             length -= len(piece)
-    right = part.digest() == base64.b64decode(call.parameters["Content-Digest"][9:-1])
+    right = part.digest() == announced(call, "Content-Digest")
     return "" if right else "the part is not what its digest says"
 
 
 def _running(store: Store, name: str, has: int) -> Any:
     """Return the digest of what has arrived so far."""
-    known = _RUNNING.pop(name, None)
+    known = store.hashed.pop(name, None)
     if known and known[0] == has:
         return known[1]
     digest = hashlib.sha256()
@@ -280,4 +270,9 @@ def _flag(yes: bool) -> str:
 
 
 def _digest(sha256: str) -> str:
-    return f"sha-256=:{base64.b64encode(bytes.fromhex(sha256)).decode()}:"
+    return digest_field.field(bytes.fromhex(sha256))
+
+
+def announced(call: Call, name: str) -> bytes:
+    """Return the digest that a request announces; the contract has made sure that there is one."""
+    return digest_field.parse(call.parameters[name]) or b""

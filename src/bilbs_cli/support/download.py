@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import os
 import re
@@ -11,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from bilbs_cli import files
+from bilbs_cli import digest_field, files
 from bilbs_cli.errors import BilbsError, OutputUnwritable, Unavailable, VerificationFailed
 from bilbs_cli.support.api import Desk, Taken, failure, meaning
 from bilbs_cli.support.transport import LIMIT, PIECE, NoAnswer, Raw
@@ -70,8 +69,8 @@ def _fill(desk: Desk, identity: str, sha256: str, size: Any, target: Any) -> Non
         ) from error
     target.flush()
     os.fsync(target.fileno())
-    theirs = re.search(r"sha-256=:([A-Za-z0-9+/]{43}=):", announced)
-    same = theirs is None or base64.b64decode(theirs[1]).hex() == sha256
+    theirs = digest_field.parse(announced)
+    same = theirs is None or theirs.hex() == sha256
     if digest.hexdigest() != sha256 or not same:
         raise VerificationFailed(
             "the file is not what its digest says",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from bilbs_cli import __version__
-from bilbs_cli.errors import BilbsError, ConfigProblem, PermissionNeeded
+from bilbs_cli.errors import ConfigProblem, PermissionNeeded
 from bilbs_cli.escape import visible
 
 if TYPE_CHECKING:
@@ -95,14 +95,12 @@ def sandbox_token() -> str:
 
 
 def _in_process() -> Any:
+    from bilbs_cli.sandbox import not_installed
+
     try:
         from bilbs_cli.sandbox import in_process
     except ImportError as error:
-        raise BilbsError(
-            f"the sandbox needs {error.name or 'packages'}, which is not installed",
-            code="sandbox-not-installed",
-            next="pip install 'bilbs-cli[sandbox]'",
-        ) from error
+        raise not_installed(error) from error
     return in_process
 
 

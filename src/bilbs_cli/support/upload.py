@@ -6,7 +6,6 @@ The local file is only ever read.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import os
 import re
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import urljoin
 
-from bilbs_cli import files
+from bilbs_cli import digest_field, files
 from bilbs_cli.escape import visible
 from bilbs_cli.support.api import Answer, Desk, Later, Never, Taken, jittered, meaning
 from bilbs_cli.support.outbox import Entry, Outbox
@@ -182,7 +181,7 @@ class _Upload:
             "Idempotency-Key": f"{self.entry.key}-{generation}" if generation else self.entry.key,
             "Upload-Complete": "?0",
             "Upload-Length": str(self.size),
-            "Repr-Digest": _field(bytes.fromhex(self.state["sha256"])),
+            "Repr-Digest": digest_field.field(bytes.fromhex(self.state["sha256"])),
         }
         body = {name: self.entry.body[name] for name in ("filename", "media_type", "purpose")}
         raw = self._ask("POST", self.path, json=body, headers=headers)
@@ -231,7 +230,7 @@ class _Upload:
             "Content-Length": str(part.size),
             "Upload-Offset": str(part.offset),
             "Upload-Complete": "?1" if last else "?0",
-            "Content-Digest": _field(self._part_digest(part)),
+            "Content-Digest": digest_field.field(self._part_digest(part)),
         }
         try:
             within_s = self.stall_s + part.size / SLOWEST
@@ -346,10 +345,6 @@ def _digests(stream: BinaryIO, size: int, progress: Progress) -> tuple[str, dict
             parts[offset, part.size] = digest.digest()
             progress("reading", offset + part.size, size)
     return whole.hexdigest(), parts
-
-
-def _field(digest: bytes) -> str:
-    return f"sha-256=:{base64.b64encode(digest).decode()}:"
 
 
 def _limits(headers: Mapping[str, str]) -> dict[str, int]:

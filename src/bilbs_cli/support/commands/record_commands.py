@@ -43,7 +43,7 @@ def _field(*names: str) -> Callable[[dict[str, Any]], str]:
 
 
 def _time(name: str) -> Callable[[dict[str, Any]], str]:
-    return lambda doc: _field(name)(doc).replace("T", " ").replace(":00Z", " UTC")
+    return lambda doc: _field(name)(doc).replace("T", " ").replace("Z", " UTC")
 
 
 def _money(name: str) -> Callable[[dict[str, Any]], str]:

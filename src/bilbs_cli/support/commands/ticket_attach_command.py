@@ -9,7 +9,7 @@ import typer
 
 from bilbs_cli import terminal
 from bilbs_cli.errors import BilbsError, NotFound, Queued, UsageProblem
-from bilbs_cli.support.commands.ticket_desk import Ticket
+from bilbs_cli.support.commands.ticket_flags import Ticket
 
 if TYPE_CHECKING:
     from bilbs_cli.config import Config

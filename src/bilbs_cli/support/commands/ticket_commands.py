@@ -9,6 +9,7 @@ import typer
 from bilbs_cli import terminal
 from bilbs_cli.errors import UsageProblem
 from bilbs_cli.lazy_groups import Group, add_groups
+from bilbs_cli.support.commands.ticket_flags import File, Message, Ticket
 
 app = typer.Typer(
     help="Tickets: written to this box's disk first, then sent; never lost, never doubled.",
@@ -24,12 +25,6 @@ COMMANDS: tuple[Group, ...] = (
     ("brief", "bilbs_cli.support.commands.ticket_brief_command", "One screen for a shift hand-over."),
 )
 add_groups(app, COMMANDS)
-
-Ticket = Annotated[
-    str, typer.Argument(help="BB-1234, tkt_..., or ob_... of one that is still queued.", metavar="TICKET")
-]
-Message = Annotated[str | None, typer.Option("--message", "-m", metavar="TEXT", help="The text.")]
-File = Annotated[str | None, typer.Option("--file", "-F", metavar="FILE", help="The text from a file; - for stdin.")]
 
 
 @app.command()

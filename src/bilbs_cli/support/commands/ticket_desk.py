@@ -6,15 +6,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, tzinfo
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from bilbs_cli.config import Config
 from bilbs_cli.errors import LoginNeeded, NotFound
 from bilbs_cli.support import api, login, outbox, submit
 
-Ticket = Annotated[str, typer.Argument(help="BB-1234, tkt_..., or ob_... of one that was queued.", metavar="TICKET")]
 PAGE = 100
 
 

@@ -12,6 +12,7 @@ from bilbs_cli import terminal
 from bilbs_cli.errors import UsageProblem
 
 if TYPE_CHECKING:
+    from bilbs_cli.config import Config
     from bilbs_cli.support.api import Desk
 
 app = typer.Typer(add_completion=False)
@@ -39,7 +40,7 @@ def list_tickets(
     from bilbs_cli.support.commands import ticket_desk
 
     settings = config.load()
-    params = _params(status, severity, since, every=every)
+    params = _params(settings, status, severity, since, every=every)
     names = [one.strip() for one in (columns or "").split(",") if one.strip()]
     width = terminal.width()
     seen: list[dict[str, Any]] = []
@@ -67,9 +68,13 @@ def list_tickets(
         terminal.note("no ticket" if every else "no open ticket (--all shows those that are done)")
 
 
-def _params(status: list[str] | None, severity: list[str] | None, since: str | None, *, every: bool) -> dict[str, Any]:
+def _params(
+    settings: Config, status: list[str] | None, severity: list[str] | None, since: str | None, *, every: bool
+) -> dict[str, Any]:
+    from bilbs_cli.providers import loading
     from bilbs_cli.quantities import parse_since
     from bilbs_cli.support.commands import ticket_desk
+    from bilbs_cli.support.sla_question import severity_of
     from bilbs_cli.support.ticket_view import OPEN
 
     wrong = next((one for one in status or () if one not in STATUSES), None)
@@ -80,7 +85,8 @@ def _params(status: list[str] | None, severity: list[str] | None, since: str | N
     if wanted:
         params["status"] = wanted
     if severity:
-        params["severity"] = [_severity(one) for one in severity]
+        plan = loading.load(str(settings.value("support.provider")))
+        params["severity"] = [severity_of(plan, one).id for one in severity]
     if since:
         try:
             after = parse_since(since, ticket_desk.now())
@@ -89,14 +95,6 @@ def _params(status: list[str] | None, severity: list[str] | None, since: str | N
         if after:
             params["updated_after"] = f"{after:%Y-%m-%dT%H:%M:%SZ}"
     return params
-
-
-def _severity(name: str) -> str:
-    from bilbs_cli import config
-    from bilbs_cli.providers import loading
-    from bilbs_cli.support.sla_question import severity_of
-
-    return severity_of(loading.load(str(config.load().value("support.provider"))), name).id
 
 
 def _field(ticket: dict[str, Any], name: str) -> str:

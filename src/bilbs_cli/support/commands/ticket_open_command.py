@@ -9,7 +9,7 @@ import typer
 
 from bilbs_cli import terminal
 from bilbs_cli.errors import BilbsError, Exit, UsageProblem
-from bilbs_cli.support.commands.ticket_writing import File, Message
+from bilbs_cli.support.commands.ticket_flags import File, Message
 
 if TYPE_CHECKING:
     from bilbs_cli.config import Config

@@ -6,7 +6,7 @@ import typer
 
 from bilbs_cli import terminal
 from bilbs_cli.errors import Unavailable
-from bilbs_cli.support.commands.ticket_desk import Ticket
+from bilbs_cli.support.commands.ticket_flags import Ticket
 
 app = typer.Typer(add_completion=False)
 

@@ -10,7 +10,7 @@ import typer
 
 from bilbs_cli import terminal
 from bilbs_cli.errors import Exit, Unavailable, UsageProblem
-from bilbs_cli.support.commands.ticket_desk import Ticket
+from bilbs_cli.support.commands.ticket_flags import Ticket
 
 if TYPE_CHECKING:
     from bilbs_cli.support.api import Desk

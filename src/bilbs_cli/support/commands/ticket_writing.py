@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from bilbs_cli import terminal
 from bilbs_cli.config import Config
 from bilbs_cli.errors import BilbsError, OutputUnwritable, Queued
 from bilbs_cli.support import submit
 from bilbs_cli.support.submit import Submitted
-
-Message = Annotated[str | None, typer.Option("--message", "-m", metavar="TEXT", help="The text.")]
-File = Annotated[str | None, typer.Option("--file", "-F", metavar="FILE", help="The text from a file; - for stdin.")]
 
 
 def submitted(
