@@ -10,12 +10,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bilbs_cli.errors import ConfigProblem
 from bilbs_cli.support import api, delivery
-from bilbs_cli.support.outbox import DELIVERED, QUEUED, REFUSED, Outbox
+from bilbs_cli.support.outbox import DELIVERED, QUEUED, REFUSED, Outbox, Outcome
 from tests.parts import desk as parts
 from tests.parts.desk import TOKEN, Desk, faults, running_desk
 
@@ -70,6 +71,21 @@ def test_what_is_not_the_desk_s_word_leaves_it_queued_with_the_reason(box: Outbo
     there.fault = lambda _: ""
     assert len(flush(box, there).delivered) == 1
     assert len(there.order) == 1
+
+
+def test_what_another_run_has_delivered_meanwhile_is_not_sent_again(box: Outbox, there: Desk) -> None:
+    first, second = (box.add("ticket.open", {"number": number}, occurred_at=WHEN) for number in range(2))
+
+    def beside(_: dict[str, Any]) -> str:
+        other = Outbox(box.path)
+        other.settle([Outcome(second.id, DELIVERED, answer={"id": "tkt_9"})])
+        other.close()
+        return ""
+
+    there.fault = beside
+    flush(box, there)
+    assert [body["number"] for _, _, body in there.order] == [0]
+    assert (box.get(second.id).answer, box.get(first.id).state) == ({"id": "tkt_9"}, DELIVERED)
 
 
 def test_a_refusal_stands_aside_and_holds_back_only_its_own_ticket(box: Outbox, there: Desk) -> None:

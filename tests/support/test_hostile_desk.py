@@ -188,6 +188,13 @@ def test_no_answer_has_an_effect(kind: str, bilbs: Bilbs, tmp_path: Path, monkey
     assert [one["subject"] for one in kept] == ["my text"]
 
 
+def test_a_compressed_answer_is_not_unpacked_and_named(bilbs: Bilbs) -> None:
+    with answering(lambda connection: connection.sendall(ANSWERS["bomb"])) as (url, asked):
+        ended = bilbs("whoami", env={"BILBS_API_URL": url, "BILBS_TOKEN": TOKEN, "BILBS_API_BUDGET_S": "0.2"})
+    assert (ended.status, "compressed, which was not asked for" in ended.stderr) == (69, True)
+    assert b"identity" in asked[0]
+
+
 def test_a_peer_that_drips_and_never_ends_is_given_up_in_time(bilbs: Bilbs) -> None:
     def drip(connection: socket.socket) -> None:
         for char in "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + "X: y\r\n" * 1000:

@@ -119,6 +119,9 @@ def test_a_killed_upload_goes_on_where_it_was(desk: Sandbox, box: Outbox, ticket
             child.wait()
         before = next((desk.store.uploads / doc["id"]).stat().st_size for _, doc in desk.store.all("upload"))
         assert 0 < before < 9 * PART
+        progress = box.get(entry.id).progress or {}  # what was hashed need not be hashed again
+        assert progress["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert progress["location"].startswith(line.url)
         line.sent = 0
         flushed(box, desk, url=line.url)
         assert line.sent < 9 * PART - before + 65536
