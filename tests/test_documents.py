@@ -41,6 +41,9 @@ def test_every_command_in_the_readme_exists_with_its_flags(bilbs: Bilbs) -> None
     for line in COMMAND.findall((ROOT / "README.md").read_text()):
         words = shlex.split(line)
         arguments = (["diag"] if words[0] == "diag" else []) + words[1:]
+        before = list(takewhile(lambda word: word.startswith("--"), arguments))  # flags of `bilbs` itself
+        assert [flag for flag in before if flag not in bilbs("--help").stdout] == []
+        arguments = arguments[len(before) :]
         deepest = arguments[: 3 if arguments[0] == "support" else 2]
         path = list(takewhile(lambda word: re.fullmatch(r"[a-z][a-z-]*", word), deepest))
         if path[:1] == ["help"]:

@@ -83,8 +83,13 @@ class Authority:
 
 
 @contextmanager
-def tls_desk(certificate: Path, *, highest: ssl.TLSVersion | None = None) -> Iterator[tuple[str, list[str]]]:
-    """Run a desk that takes everything, over TLS; yield its address and the tokens that reached it."""
+def tls_desk(
+    certificate: Path, *, highest: ssl.TLSVersion | None = None, clients_of: Path | None = None
+) -> Iterator[tuple[str, list[str]]]:
+    """Run a desk that takes everything, over TLS; yield its address and the tokens that reached it.
+
+    With `clients_of` (a PEM file) only clients with a certificate of that authority get in.
+    """
     seen: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -107,6 +112,9 @@ def tls_desk(certificate: Path, *, highest: ssl.TLSVersion | None = None) -> Ite
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
+    if clients_of:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(clients_of)
     if highest:
         context.minimum_version = ssl.TLSVersion.TLSv1
         context.maximum_version = highest

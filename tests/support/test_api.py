@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bilbs_cli.errors import ConfigProblem
+from bilbs_cli.errors import ConfigProblem, PermissionNeeded
 from bilbs_cli.support import api, transport
 from bilbs_cli.support.api import Answer, Later, Taken
 from bilbs_cli.support.transport import Options
@@ -83,6 +83,29 @@ def test_a_proxy_from_the_environment_is_used_as_well(authority: Authority, monk
         monkeypatch.delenv("no_proxy", raising=False)
         assert isinstance(post(url, authority.path), Taken)
         assert len(asked) == 1
+
+
+def test_a_desk_that_wants_a_certificate_gets_this_box_s_own(authority: Authority) -> None:
+    own = authority.server("box")
+    own.chmod(0o600)
+    with tls_desk(authority.server("good"), clients_of=authority.path) as (url, seen):
+        without = post(url, authority.path)
+        assert isinstance(without, Later)
+        assert seen == []
+        with api.Desk(url, TOKEN, Options(str(authority.path), client_cert=str(own))) as desk:
+            assert isinstance(desk.post("/tickets", {}, "a-key-of-the-tests", 5), Taken)
+
+
+@pytest.mark.parametrize("case", ["readable", "missing", "garbage"])
+def test_a_certificate_that_cannot_be_used_is_named_before_anything_is_sent(authority: Authority, case: str) -> None:
+    own = authority.server("box")
+    own.chmod(0o644 if case == "readable" else 0o600)
+    if case == "missing":
+        own.unlink()
+    if case == "garbage":
+        own.write_bytes(b"no certificate")
+    with pytest.raises((ConfigProblem, PermissionNeeded), match=str(own)):
+        api.Desk("https://127.0.0.1/v1", TOKEN, Options(client_cert=str(own)))
 
 
 def test_a_netrc_does_not_replace_the_token(
