@@ -104,6 +104,19 @@ def test_without_pager_login_and_desk_each_is_a_failure_with_the_next_command(bi
     assert all(len(line) <= 80 for line in page.stdout.splitlines())
 
 
+def test_the_address_that_is_only_assumed_is_not_asked_before_a_login(bilbs: Bilbs) -> None:
+    program = (
+        "import socket, sys\n"
+        "def refuse(*_, **__): raise AssertionError('the network was asked')\n"
+        "socket.getaddrinfo = socket.socket.connect = refuse\n"
+        "from bilbs_cli.__main__ import main; sys.exit(main())"
+    )
+    ended = bilbs("doctor", "--json", program=program, timeout=60)
+    desk = next(one for one in ended.json["data"]["checks"] if one["name"] == "desk")
+    assert (ended.status, desk["state"], "not asked before a login" in desk["said"]) == (11, "unknown", True)
+    assert "crash" not in ended.stderr
+
+
 def test_clocks_that_differ_are_seen(bilbs: Bilbs, desk: Sandbox) -> None:
     bilbs("status", "--refresh", env=env_of(desk))
     desk.store.set_clock(time.time() + 120)

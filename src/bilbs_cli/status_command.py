@@ -155,7 +155,11 @@ def _page(data: dict[str, Any]) -> str:
         ("login", _logged_in(login)),
         ("outbox", _waiting(outbox)),
     ]
-    lines = [part for name, said in pairs for part in wrapped(said, f"{name:8}", width)]
+    lines = []
+    for name, said in pairs:
+        lines += wrapped(said, f"{name:8}", width)
+        if name == "bundle" and data["bundle"]:
+            lines.append(f"{'':8}{data['bundle'].get('path')}")  # whole, to be copied
     return "\n".join([*lines, *_ticket_lines(data["tickets"], width)])
 
 
@@ -189,10 +193,9 @@ def _collected(bundle: dict[str, Any] | None) -> str:
 
     if bundle is None:
         return "none yet: bilbs diag collect"
-    path = str(bundle.get("path"))
-    gone = "" if Path(path).exists() else " (not there any more)"
+    gone = "" if Path(str(bundle.get("path"))).exists() else ", not there any more"
     part = "" if bundle.get("complete") else ", incomplete"
-    return f"{path}{gone}{part}, {_ago(bundle['age_s'])}"
+    return f"{_ago(bundle['age_s'])}{part}{gone}"
 
 
 def _number(pager: dict[str, Any]) -> str:
@@ -217,7 +220,7 @@ def _waiting(outbox: dict[str, Any]) -> str:
     if not outbox["waiting"] and not outbox["refused"]:
         return "empty: everything was delivered"
     said = (
-        [f"{outbox['waiting']} waiting, the oldest since {_ago(outbox['oldest_age_s'])}"] if outbox["waiting"] else []
+        [f"{outbox['waiting']} waiting, the oldest written {_ago(outbox['oldest_age_s'])}"] if outbox["waiting"] else []
     )
     said += [f"{outbox['refused']} refused (bilbs support outbox list)"] if outbox["refused"] else []
     return "; ".join(said) + ("; IN MEMORY ONLY" if outbox["in_memory"] else "")

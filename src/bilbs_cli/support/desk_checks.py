@@ -117,6 +117,9 @@ def _desk(config: Config, secret: str | None, budget_s: float) -> Iterator[Check
         return
     with desk:
         yield _proxy(config, base)
+        if secret is None and base == api.BASE:  # an address that nobody has confirmed
+            yield Check("desk", UNKNOWN, f"{base} is not asked before a login", "bilbs login, or set api.url")
+            return
         try:
             raw = desk.send("GET", "/status")
         except NoAnswer as error:
