@@ -79,7 +79,7 @@ def _enter_sandbox() -> None:
 
     folder = paths.state_dir() / "sandbox"
     os.environ["BILBS_SANDBOX"], os.environ["BILBS_STATE_DIR"] = str(folder), str(folder / "box")
-    terminal.warn("SANDBOX: a support desk inside this process; nothing of it reaches a person")
+    terminal.warn("SANDBOX: a desk inside this process; nothing reaches a person")
 
 
 def _redact(text: str) -> str:

@@ -14,9 +14,10 @@ import typer
 
 from bilbs_cli.errors import BilbsError, Interrupted, OutputUnwritable, UsageProblem
 from bilbs_cli.escape import visible
-from bilbs_cli.tables import plain_table
+from bilbs_cli.tables import NARROWEST, cells, plain_table
 
 SCHEMA_VERSION = 1
+COLUMN_GAP = 3  # of rich's tables
 
 # For the signature of every command that prints data. The value is read from the command line by `begin`, before
 # anything can fail, so that a usage error is an envelope too.
@@ -277,8 +278,10 @@ def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     from rich.text import Text
 
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in columns:
-        grid.add_column(name, overflow="fold")
+    sizes = [max(cells(line[index]) for line in (columns, *rows)) + COLUMN_GAP for index in range(len(columns))]
+    whole = sum(sizes[:-1]) + NARROWEST <= width()  # then only the last one is folded: an id stays whole, to be copied
+    for index, name in enumerate(columns):
+        grid.add_column(name, overflow="fold", no_wrap=whole and index < len(columns) - 1)
     for row in rows:
         grid.add_row(*map(Text, row))
     console = Console(file=sys.stdout, width=width(), markup=False, highlight=False, emoji=False)

@@ -83,6 +83,13 @@ def test_the_clock_is_set_and_its_people_do_what_they_would_have_done(bilbs: Bil
     assert bilbs("sandbox", "clock", "yesterday").status == 2
 
 
+def test_the_sandbox_that_is_talked_to_is_the_one_that_is_shown(bilbs: Bilbs) -> None:
+    bilbs("--sandbox", "support", "ticket", "open", "-m", "a drill")
+    shown = [bilbs(*flags, "sandbox", "status", "--json").json["data"] for flags in ([], ["--sandbox"])]
+    assert [one["tickets"] for one in shown] == [{"new": 1}, {"new": 1}]
+    assert shown[0]["data"] == shown[1]["data"]
+
+
 def test_reset_asks_and_empties_it(bilbs: Bilbs) -> None:
     bilbs("--sandbox", "support", "ticket", "open", "-m", "a drill")
     assert bilbs("sandbox", "reset").status == 2

@@ -197,6 +197,7 @@ def test_a_page_that_reaches_nobody_ends_with_the_number(bilbs: Bilbs, used_desk
         "support", "ticket", "open", "-s", "sev1", "-m", "all is down", "--page", "--page-wait", "1s", env=env
     )
     assert (ended.status, "+12015550199" in ended.stderr) == (3, True)
+    assert "nobody has acknowledged the page" in ended.stderr
 
 
 def test_the_pager_is_for_the_most_severe_level(bilbs: Bilbs, used_desk: Sandbox) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,7 +27,8 @@ LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 def _folder(data: Path | None) -> Path:
-    return data if data is not None else paths.state_dir() / "sandbox"
+    inside = os.environ.get("BILBS_SANDBOX")  # `bilbs --sandbox sandbox ...` means the one that it talks to
+    return data or (Path(inside) if inside else paths.state_dir() / "sandbox")
 
 
 def _store(data: Path | None) -> Store:

@@ -44,10 +44,14 @@ def _table(found: list[Entry]) -> None:
         terminal.out("the outbox is empty: everything was delivered")
         return
     rows = [
-        (one.id, one.kind, one.state, str(one.attempts), one.occurred_at, one.last_error or _subject(one))
+        (one.id, one.kind, _state(one), one.occurred_at[5:16].replace("T", " "), one.last_error or _subject(one))
         for one in found
     ]
-    terminal.table(("id", "what", "state", "tries", "written", "why, or about"), rows)
+    terminal.table(("id", "what", "state", "written UTC", "why, or about"), rows)
+
+
+def _state(one: Entry) -> str:
+    return f"{one.state} x{one.attempts}" if one.attempts > 1 else one.state
 
 
 def _subject(one: Entry) -> str:

@@ -287,6 +287,8 @@ def _finish(
         "page": paged,
     }
     terminal.emit("support.ticket", data, text=lambda: _page_told(paged), errors=errors)
+    if paged and not paged["human_acked"]:
+        terminal.note(f"nobody has acknowledged the page: it is {str(paged['state']).replace('_', ' ')}")
     if urgent and (failed or (paged and not paged["human_acked"])):
         ticket_writing.page_by_hand()
     if errors:
