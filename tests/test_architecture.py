@@ -22,19 +22,20 @@ RANKS = (
     (5, r"__main__|main"),
     (
         4,
-        r"terminal|progress|config_commands|(login|logout|whoami|status|doctor)_command|help_topics|(diag|plan)\.commands|diag\.[a-z]+_(text|commands)|diag\.flags|support\.commands(\..*)?|sandbox\.commands",
+        r"terminal|progress|config_commands|(login|logout|whoami|status|doctor)_command|help_topics|diag\.commands|plan\.commands(\..*)?|(diag|plan)\.[a-z]+_(text|commands)|diag\.flags|support\.commands(\..*)?|sandbox\.commands",
     ),
     (
         1,
         (
             r"diag|support|plan|diag\.(model|job|journal_json|redaction(\..*)?)"
             r"|diag\.(findings|kernel_log(\..*)?|identity|baseline|timeline|suggest|checked)"
-            r"|support\.(sla(\..*)?|contacts|choosing|tickets)|providers|providers\.(model|limits|reading|schema|checks)"
+            r"|support\.(sla(\..*)?|contacts|choosing|tickets)|providers|providers\.(model|limits|reading|schema|checks|words)"
+            r"|plan\.(billing|subscription|needs|catalog|quote|usage)"
         ),
     ),
     (
         3,
-        r"diag\.(collect|run_start|assembly|requests|summary|front|guard|live|opening|checking|check_run)|support\.(delivery|submit|desk_checks|ticket_text|card|card_picture|sla_question|sla_json|sla_month|sla_calendar|sla_text|reach_text|provider_text)|plan\.subscription",
+        r"diag\.(collect|run_start|assembly|requests|summary|front|guard|live|opening|checking|check_run)|support\.(delivery|submit|desk_checks|ticket_text|card|card_picture|sla_question|sla_json|sla_month|sla_calendar|sla_text|reach_text|provider_text)",
     ),
     (
         2,
@@ -44,7 +45,8 @@ RANKS = (
 FEATURES = ("diag", "plan", "support", "sandbox")
 ALLOWED_BETWEEN = {
     "support": ("diag.model", "diag.findings", "plan.catalog"),
-    "sandbox": ("support.sla", "support.zones"),
+    "plan": ("support.",),  # the desk is reached by one client, and that one lives in support
+    "sandbox": ("support.sla", "support.zones", "plan.billing", "plan.subscription"),
 }
 SANDBOX_USERS = {"main", "support.transport"}
 SAYS = {"terminal", "progress", "__main__"}  # who may write to the standard streams
