@@ -1,4 +1,4 @@
-"""The last check and the last bundle of this box, in a few words each, for `bilbs status`; losing them costs nothing."""
+"""The last check, bundle and plan of this box, for what answers without the network; losing them costs nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from bilbs_cli import files, paths
 from bilbs_cli.errors import OutputUnwritable
 
-CHECK, BUNDLE = "last-check", "last-bundle"
+CHECK, BUNDLE, PLAN = "last-check", "last-bundle", "last-plan"
 LIMIT = 1 << 20
 
 

@@ -76,7 +76,14 @@ def _aged(name: str) -> dict[str, Any] | None:
 
 
 def _plan(settings: Config) -> dict[str, Any]:
-    return {"provider": settings.value("support.provider"), "tier": settings.value("support.tier")}
+    found = _aged(last_seen.PLAN) or {}
+    return {
+        "provider": settings.value("support.provider"),
+        "tier": found.get("tier") or settings.value("support.tier"),
+        "state": found.get("state"),
+        "effective_at": found.get("effective_at"),
+        "as_of_age_s": found.get("age_s"),
+    }
 
 
 def _pager() -> dict[str, Any]:
@@ -150,7 +157,7 @@ def _page(data: dict[str, Any]) -> str:
         ("gpus", _gpus(data["check"])),
         ("check", _checked(data["check"])),
         ("bundle", _collected(data["bundle"])),
-        ("plan", f"{data['plan']['provider']}, {data['plan']['tier'] or 'no tier set (support.tier)'}"),
+        ("plan", _subscribed(data["plan"])),
         ("pager", _number(data["pager"])),
         ("login", _logged_in(login)),
         ("outbox", _waiting(outbox)),
@@ -196,6 +203,14 @@ def _collected(bundle: dict[str, Any] | None) -> str:
     gone = "" if Path(str(bundle.get("path"))).exists() else ", not there any more"
     part = "" if bundle.get("complete") else ", incomplete"
     return f"{_ago(bundle['age_s'])}{part}{gone}"
+
+
+def _subscribed(plan: dict[str, Any]) -> str:
+    if plan["state"] is None:
+        return f"{plan['provider']}, {plan['tier'] or 'no tier set (support.tier)'}; the desk was not asked: bilbs plan status"
+    ends = f" until {plan['effective_at']}" if plan["state"] == "cancelling" else ""
+    tier = f"{plan['tier']}, " if plan["tier"] and plan["state"] != "none" else ""
+    return f"{plan['provider']}, {tier}{plan['state']}{ends}, as of {_ago(plan['as_of_age_s'])}"
 
 
 def _number(pager: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import os
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -82,10 +83,8 @@ def test_every_history_is_that_of_an_account_lived_day_by_day(
     restored: list[bool] = []
     billed_until = local(zone, start, 0, 0) - timedelta(days=1)
 
-    def bill(charges: object) -> None:
-        for charge in charges:  # type: ignore[attr-defined]
-            if charge.cents:
-                bills.append((charge.at.astimezone(ZoneInfo(zone)).date(), charge.cents))
+    def bill(charges: Iterable[subscription.Charge]) -> None:
+        bills.extend((one.at.astimezone(ZoneInfo(zone)).date(), one.cents) for one in charges if one.cents)
 
     def live(days: int) -> None:
         nonlocal billed_until

@@ -63,7 +63,11 @@ def test_what_the_plan_promises_is_shown(bilbs: Bilbs, used_desk: Sandbox, comma
 
 
 def test_without_the_plan_its_features_are_refused_and_tickets_are_not(bilbs: Bilbs, used_desk: Sandbox) -> None:
-    used_desk.store.put("subscription", {**used_desk.store.all("subscription")[0][1], "state": "lapsed"})
+    doc = used_desk.store.all("subscription")[0][1]
+    used_desk.store.put(
+        "subscription", {**doc, "_facts": {**doc["_facts"], "ends": used_desk.store.now() - 300 * 86400}}
+    )
+    assert bilbs("plan", "status", "--json").json["data"]["state"] == "lapsed"
     assert bilbs("support", "engineer", "show").status == 7
     ended = bilbs("support", "transcript", "export")
     assert (ended.status, "part of the Support plan" in ended.stderr) == (7, True)

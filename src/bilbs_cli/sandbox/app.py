@@ -15,7 +15,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import http_date
 
-from bilbs_cli.sandbox import contract, faults, login, people, records, tickets, uploads
+from bilbs_cli.sandbox import contract, faults, login, people, records, subscriptions, tickets, uploads
 from bilbs_cli.sandbox.calls import PAGER, Call, Refused, Reply, Who
 from bilbs_cli.sandbox.contract import Operation, Wrong
 from bilbs_cli.sandbox.store import Store
@@ -51,11 +51,11 @@ HANDLERS: dict[str, Callable[[Call], Reply]] = {
     "listIncidentUpdates": records.incident_updates,
     "listMaintenanceWindows": records.listing("window"),
     "getCalendar": records.business_calendar,
-    "listPlans": records.plans,
-    "listSubscriptions": records.subscriptions,
-    "commitSubscription": records.commit,
-    "previewSubscription": records.preview,
-    "changeSubscription": records.change,
+    "listPlans": subscriptions.plans,
+    "listSubscriptions": subscriptions.listing,
+    "commitSubscription": subscriptions.commit,
+    "previewSubscription": subscriptions.preview,
+    "changeSubscription": subscriptions.change,
     "listInvoices": records.listing("invoice"),
     "getInvoice": records.showing("invoice", "invoice_id", "invoice"),
     "listConsulting": records.listing("ledger"),

@@ -153,7 +153,8 @@ def me(call: Call) -> Reply:
             "kind": call.who.kind,
             "name": "an admin of the sandbox" if person else "a box of the sandbox",
             "account": plan.ACCOUNT,
-            "role": "owner" if person else "box",
+            "role": "box" if not person else "owner" if "plan:write" in call.who.scopes else "member",
+            "account_owner": {"name": "the owner of the sandbox", "address": "owner@sandbox.invalid"},
             "scopes": sorted(call.who.scopes),
             "expires_at": rfc3339(call.who.expires),
         }

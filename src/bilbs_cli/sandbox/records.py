@@ -1,19 +1,17 @@
-"""Everything else of the desk: card, status, plans, subscriptions, incidents, invoices, hours, visits, RMAs, reports."""
+"""Everything else of the desk: card, status, incidents, invoices, hours, visits, RMAs, reports."""
 
 from __future__ import annotations
 
-import calendar
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from bilbs_cli.errors import BilbsError
+from bilbs_cli.plan.billing import midnight
 from bilbs_cli.providers import loading
-from bilbs_cli.sandbox import people, plan, uploads
+from bilbs_cli.sandbox import people, plan, subscriptions, uploads
 from bilbs_cli.sandbox.calls import PAGER, Call, Refused, Reply, cursor, found, page, position
-from bilbs_cli.sandbox.store import Document, Store, minted, rfc3339, seconds
-
-QUOTE_S = 900
-ARCHIVED_DAYS, RESTORABLE_MONTHS = 30, 6  # §06 of the plan
+from bilbs_cli.sandbox.store import Document, Store, minted, rfc3339
 
 
 def card(call: Call) -> Reply:
@@ -128,7 +126,7 @@ def swap(call: Call) -> Reply:
 
 
 def _subscribed(store: Store, what: str) -> None:
-    if not any(doc["state"] in {"active", "cancelling"} for _, doc in store.all("subscription")):
+    if not subscriptions.subscribed(store):
         raise Refused(402, "plan-required", f"{what} is part of the Support plan")
 
 
@@ -140,129 +138,6 @@ def export(call: Call) -> Reply:
     call.store.later(call.now + 1, export=made["id"])
     call.store.audit(call.who.kind, "exported the transcript")
     return Reply(202, made, {"Location": f"{call.root}/exports/{made['id']}"})
-
-
-# the plan
-
-
-def plans(_call: Call) -> Reply:
-    """Return the tiers that can be had."""
-    return Reply(body={"data": [_tier(one) for one in plan.provider("bilbs").tiers]})
-
-
-def _tier(one: Any) -> Document:
-    price = next((price for price in one.prices if price.per == "month"), None)
-    doc: Document = {"id": one.id, "name": one.name, "self_service": one.self_service}
-    if price:
-        doc |= {"monthly": _money(price.amount, price.currency), "starts_at": price.starts_at}
-    return doc | ({"contact": one.contact} if one.contact else {})
-
-
-def _money(amount: float, currency: str) -> Document:
-    return {"amount": f"{amount:.2f}", "currency": currency}
-
-
-def subscriptions(call: Call) -> Reply:
-    """Return the subscriptions of the account."""
-    return Reply(body={"data": [_etagless(doc) for _, doc in call.store.all("subscription")]})
-
-
-def _etagless(doc: Document) -> Document:
-    return {name: value for name, value in doc.items() if not name.startswith("_")}
-
-
-def preview(call: Call) -> Reply:
-    """Return lines, dates and a quote; nothing is agreed."""
-    tier = plan.provider("bilbs").tier(call.body["tier"])
-    if tier is None:
-        raise Refused(
-            422, "invalid", "see errors", errors=[{"pointer": "/tier", "detail": f"no tier {call.body['tier']}"}]
-        )
-    price = next((price for price in tier.prices if price.per == "month"), None)
-    if not tier.self_service or price is None:
-        raise Refused(409, "contact", f"{tier.name} is not self-service: {tier.contact or 'ask your account owner'}")
-    boxes, now = call.body["boxes"], call.now
-    total = price.amount * boxes
-    restores = any(
-        doc["state"] in {"cancelled", "archived"} and seconds(doc["restorable_until"]) > now
-        for _, doc in call.store.all("subscription")
-    )
-    quote = {
-        "quote_id": minted("quo"),
-        "expires_at": rfc3339(now + QUOTE_S),
-        "lines": [{"text": f"Support, {tier.name}, {boxes} x a month", "amount": _money(total, price.currency)}],
-        "tax": _money(0, price.currency),
-        "total": _money(total, price.currency),
-        "first_billing_at": rfc3339(now),
-        "agreement": f"Support for {boxes} x {tier.name}, {total:.2f} {price.currency} a month, until cancelled.",
-        "restores_channel": restores,
-    }
-    call.store.put("quote", quote | {"id": quote["quote_id"], "_tier": tier.id, "_boxes": boxes})
-    return Reply(body=quote)
-
-
-def commit(call: Call) -> Reply:
-    """Subscribe with a quote that was previewed and has not expired."""
-    quote = call.store.find("quote", call.body["quote_id"])
-    if quote is None or seconds(quote["expires_at"]) < call.now:
-        raise Refused(409, "quote-expired", "the quote is unknown or has expired; ask for a preview again")
-    if any(doc["state"] == "active" for _, doc in call.store.all("subscription")):
-        raise Refused(409, "conflict", "the account is subscribed already")
-    begins = datetime.fromtimestamp(call.now, UTC)
-    made = {
-        "id": minted("sub"),
-        "plan": "support",
-        "tier": quote["_tier"],
-        "boxes": quote["_boxes"],
-        "state": "active",
-        "billing_day": begins.day,
-        "period": {"begins_at": rfc3339(call.now), "ends_at": rfc3339(months_later(begins, 1, begins.day).timestamp())},
-        **dict.fromkeys(("effective_at", "channel_archived_at", "transcript_export_until", "restorable_until")),
-        "_version": 1,
-    }
-    call.store.remove("quote", quote["quote_id"])
-    call.store.put("subscription", made)
-    call.store.audit(call.who.kind, f"subscribed to {made['tier']}")
-    return Reply(201, _etagless(made), {"Location": f"{call.root}/subscriptions/{made['id']}", "ETag": _version(made)})
-
-
-def months_later(day: datetime, months: int, billing_day: int) -> datetime:
-    """Return the same day some months later; a month that is too short ends it."""
-    month = day.month - 1 + months
-    year, month = day.year + month // 12, month % 12 + 1
-    return day.replace(year=year, month=month, day=min(billing_day, calendar.monthrange(year, month)[1]))
-
-
-def _version(doc: Document) -> str:
-    return f'"{doc["_version"]}"'
-
-
-def change(call: Call) -> Reply:
-    """Cancel at the end of the month, or take that back."""
-    name = call.parameters["subscription_id"]
-    doc = found(call.store.find("subscription", name), "subscription", name)
-    if call.parameters["If-Match"] not in {_version(doc), "*"}:
-        raise Refused(412, "changed", "the ETag is not the current one")
-    wanted = {"cancel": "active", "resume": "cancelling"}[call.body["action"]]
-    if doc["state"] != wanted:
-        raise Refused(409, "conflict", f"the subscription is {doc['state']}")
-    dates: Document = dict.fromkeys(
-        ("effective_at", "channel_archived_at", "transcript_export_until", "restorable_until")
-    )
-    if wanted == "active":
-        ends = datetime.fromisoformat(doc["period"]["ends_at"])
-        archived = rfc3339((ends + timedelta(days=ARCHIVED_DAYS)).timestamp())
-        until = rfc3339(months_later(ends, RESTORABLE_MONTHS, ends.day).timestamp())
-        dates = {
-            "effective_at": doc["period"]["ends_at"],
-            "channel_archived_at": archived,
-            "transcript_export_until": archived,
-            "restorable_until": until,
-        }
-    doc |= dates | {"state": "cancelling" if wanted == "active" else "active", "_version": doc["_version"] + 1}
-    call.store.put("subscription", doc)
-    call.store.audit(call.who.kind, f"{call.body['action']} {doc['id']}")
-    return Reply(body=_etagless(doc), headers={"ETag": _version(doc)})
 
 
 # what a new sandbox holds
@@ -311,17 +186,31 @@ def furnish(store: Store) -> None:
             "id": "inv_1",
             "number": "SANDBOX-0001",
             "issued_at": rfc3339(now - 20 * day),
-            "total": _money(price.amount, price.currency),
+            "total": subscriptions.money(round(price.amount * 100), price.currency),
             "paid": True,
         },
     )
     store.put(
         "ledger",
-        {"id": "led_1", "at": rfc3339(now - 20 * day), "hours": -4.0, "text": "hours of the month", "left": 4.0},
+        {
+            "id": "led_1",
+            "at": rfc3339(now - 20 * day),
+            "hours": -10.0,
+            "text": "prepaid hours",
+            "left": 10.0,
+            "prepaid": True,
+        },
     )
     store.put(
         "ledger",
-        {"id": "led_2", "at": rfc3339(now - 3 * day), "hours": 1.5, "text": "tuning of the batch size", "left": 2.5},
+        {
+            "id": "led_2",
+            "at": rfc3339(now - 3 * day),
+            "hours": 1.5,
+            "text": "tuning of the batch size",
+            "left": 8.5,
+            "prepaid": True,
+        },
     )
     store.put(
         "visit", {"id": "vis_1", "at": rfc3339(now - 60 * day), "place": "your rack", "state": "done", "included": True}
@@ -368,20 +257,6 @@ def furnish(store: Store) -> None:
             "swap_requested": False,
         },
     )
-    begins = datetime.fromtimestamp(now, UTC).replace(day=1, hour=0, minute=0, second=0)
-    ends = months_later(begins, 1, 1)
-    store.put(
-        "subscription",
-        {
-            "id": "sub_1",
-            "plan": "support",
-            "tier": tier.id,
-            "boxes": 1,
-            "state": "active",
-            "billing_day": 1,
-            "period": {"begins_at": rfc3339(begins.timestamp()), "ends_at": rfc3339(ends.timestamp())},
-            **dict.fromkeys(("effective_at", "channel_archived_at", "transcript_export_until", "restorable_until")),
-            "_version": 1,
-        },
-    )
+    local = datetime.fromtimestamp(now, ZoneInfo(plan.ZONE)).date()
+    subscriptions.begin(store, tier, midnight(local.replace(day=1), ZoneInfo(plan.ZONE)))
     store.set("furnished", True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -148,18 +148,31 @@ class Desk:
 
         Raises `LoginNeeded`, `NotFound`, `PermissionNeeded`, `PlanRequired`, `Conflict`, `Unavailable`.
         """
+        answer = self._insist(lambda: self.send("GET", path, most=PAGE_LIMIT, **content), budget_s)
+        if not isinstance(answer, Taken):
+            raise failure(answer)
+        return answer.data
+
+    def write(self, method: str, path: str, body: Mapping[str, Any], *, key: str = "", if_match: str = "") -> Answer:
+        """Send one JSON body, again within the budget where nobody knows whether it arrived, and say what the answer means.
+
+        Only for what is safe to send twice: it has an idempotency `key`, or changes nothing.
+        """
+        headers = {"Idempotency-Key": key, "If-Match": if_match}
+        given = {name: value for name, value in headers.items() if value}
+        return self._insist(lambda: self.send(method, path, json=body, headers=given))
+
+    def _insist(self, send: Callable[[], Raw], budget_s: float | None = None) -> Answer:
         until = time.monotonic() + (self._budget_s if budget_s is None else budget_s)
         waits = jittered()
         while True:
             try:
-                answer = meaning(self.send("GET", path, most=PAGE_LIMIT, **content))
+                answer = meaning(send())
             except NoAnswer as error:
                 answer = Later(str(error))
-            if isinstance(answer, Taken):
-                return answer.data
             pause_s = next_pause(answer, waits, until)
             if pause_s is None:
-                raise failure(answer)
+                return answer
             time.sleep(pause_s)
 
     def pages(self, path: str, params: Mapping[str, Any], *, budget_s: float | None = None) -> Iterator[dict[str, Any]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from bilbs_cli.providers.model import METRICS, PAUSES, STARTS, Calendar, Entitlement, Price, Provider, Target
+from bilbs_cli.providers.model import METRICS, PAUSES, STARTS, Calendar, Provider, Target
+from bilbs_cli.providers.words import entitled, price_words
 from bilbs_cli.tables import wrapped
 
 
@@ -78,23 +79,6 @@ def _tiers(provider: Provider, width: int) -> Iterator[str]:
         yield from wrapped(f"{tier.name}: {price}{f'; {how}' if how else ''}", f"  {tier.id:<12} ", width)
         for one in tier.entitlements:
             yield from wrapped(f"{one.text}{entitled(one)}{_ours(one.assumed)}", "               - ", width)
-
-
-def price_words(price: Price) -> str:
-    """Return a price for people: `from $2,500 a month`."""
-    amount = f"{price.amount:,.2f}".removesuffix(".00")
-    sign = "$" if price.currency == "USD" else f"{price.currency} "
-    what = f" ({price.what})" if price.what else ""
-    once = "once" if price.per == "once" else f"a {price.per}" if price.per != "hour" else "an hour"
-    return f"{'from ' if price.starts_at else ''}{sign}{amount} {once}{what}" if price.amount else "free"
-
-
-def entitled(one: Entitlement) -> str:
-    """Return the count of an entitlement for people, empty where it is not counted."""
-    if one.amount is None:
-        return ""
-    per = {"once": " once", "": ""}.get(one.per, f" a {one.per}")
-    return f" [{one.amount:g}{'' if one.unit == '%' else ' '}{one.unit}{per}]"
 
 
 def _channels(provider: Provider, width: int) -> Iterator[str]:

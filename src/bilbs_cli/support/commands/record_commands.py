@@ -27,7 +27,6 @@ Output = Annotated[
 ]
 Column = tuple[str, Callable[[dict[str, Any]], str]]
 TYPES = ("rca", "health_review", "onsite", "service")
-EXPORT_S = 300.0
 
 
 def _field(*names: str) -> Callable[[dict[str, Any]], str]:
@@ -279,27 +278,10 @@ def swap_engineer(
 @transcript.command("export")
 def export_transcript(output: Output = Path(), _json: terminal.Json = False) -> None:
     """Export the transcript of your channel: it is made at the desk, then downloaded."""
-    import secrets
-    import time
-
     from bilbs_cli import config
-    from bilbs_cli.errors import Unavailable
-    from bilbs_cli.support import audit, download
-    from bilbs_cli.support.api import Taken, failure
+    from bilbs_cli.support import transcript_export
     from bilbs_cli.support.commands import ticket_desk
 
     with ticket_desk.connected(config.load()) as desk:
-        answer = desk.post("/exports", {"kind": "transcript"}, secrets.token_urlsafe(24), EXPORT_S)
-        if not isinstance(answer, Taken):
-            raise failure(answer)
-        audit.note("exported", kind="transcript", answer=str(answer.data.get("id")))
-        found, until = answer.data, time.monotonic() + EXPORT_S
-        while found.get("state") in {"queued", "running"} and time.monotonic() < until:
-            time.sleep(1)
-            found = desk.get(f"/exports/{_id(str(found.get('id')))}")
-        if found.get("state") != "ready" or not isinstance(found.get("attachment"), dict):
-            raise Unavailable(
-                f"the export is {_field('state')(found)}", safe="nothing was downloaded", next="the same command later"
-            )
-        path = download.fetch(desk, found["attachment"], output)
+        found, path = transcript_export.export(desk, output)
     terminal.emit("support.transcript", {**found, "path": str(path)}, text=str(path))
