@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -89,13 +88,6 @@ def test_a_reply_that_is_lost_subscribes_once(bilbs: Bilbs, used_desk: Sandbox, 
     assert first.status in {0, 69}
     assert bilbs(*SUBSCRIBE).status == 0
     assert standing(used_desk, 1) == (1, 1)
-
-
-class Losing:
-    """A desk that takes what is sent and loses each reply to the commit, and then everything."""
-
-    def __init__(self, store: Any) -> None:
-        self.store = store
 
 
 def test_without_any_reply_it_says_that_nobody_knows_and_the_next_run_finds_out(

@@ -1,4 +1,4 @@
-"""From a quote to a subscription, once: preview, commit with the key that is on the disk, and the question what became of it."""
+"""From a quote to a subscription, once: preview, commit with the key that is on the disk, find out what became of it."""
 
 from __future__ import annotations
 

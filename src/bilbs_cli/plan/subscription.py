@@ -10,7 +10,7 @@
 
 Nothing here reads a clock: the state follows from the facts and a moment. A billing month begins at midnight of the account's
 zone on the billing day (the first one when it was subscribed); more costs at once its part of the month, less takes effect
-with the next one. Source: §11 of the plan; what it does not say is in docs/decisions/0010-plan.md.
+with the next one. Source: §11 of the plan; what it does not say is in docs/decisions/0009-plan.md.
 """
 
 from __future__ import annotations

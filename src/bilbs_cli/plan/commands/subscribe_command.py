@@ -195,9 +195,9 @@ class _Order:
                 safe=ordering.NOTHING,
                 next="the same command without --yes",
             )
-        price = f"{found.monthly} a month before tax" if found.monthly else f"{found.total}"
         billed = date(found.first_billing, account.zone(found.raw, self.fallback))
-        question = f"{self.tier.name} for {price}; {found.total} due, first billed on {billed}: agree?"
+        monthly = f"{found.monthly} a month, " if found.monthly else ""
+        question = f"{self.tier.name}, {monthly}first {found.total} on {billed}: agree?"
         if not yes and not terminal.confirm(question):
             raise UsageProblem("nothing was subscribed", code="not-confirmed")
 
