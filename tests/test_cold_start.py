@@ -64,6 +64,10 @@ def test_the_root_loads_no_group_to_name_it() -> None:
     assert {name for name in loaded if name.startswith("bilbs_cli.") and ("diag" in name or "config" in name)} == set()
 
 
+def test_comparing_plans_needs_no_network_and_no_table_of_rich() -> None:
+    assert loaded_by("plan", "compare") & HEAVY == set()
+
+
 def test_reading_settings_needs_no_writer() -> None:
     assert loaded_by("config", "list") & (HEAVY - {"email"}) == set()
 

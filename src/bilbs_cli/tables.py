@@ -68,11 +68,11 @@ def plain_table(columns: Sequence[str], rows: Sequence[Sequence[str]], width: in
 
 def _row(line: Sequence[str], sizes: Sequence[int], indent: int, room: int) -> Iterator[str]:
     first = "".join(cell + " " * (size - cells(cell)) + GAP for cell, size in zip(line[:-1], sizes, strict=False))
-    for number, part in enumerate(_wrap(line[-1], room)):
+    for number, part in enumerate(folded(line[-1], room)):
         yield ((first if number == 0 else " " * indent) + part).rstrip()
 
 
-def _wrap(text: str, room: int) -> Iterator[str]:
+def folded(text: str, room: int) -> Iterator[str]:
     """Yield `text` in lines of at most `room` columns, broken at blanks: a path or a hash stays whole, to be copied."""
     line = ""
     for word in text.split(" "):

@@ -22,7 +22,7 @@ def november(used_desk: Sandbox) -> Sandbox:
     """Set the desk to a Tuesday in November; it was subscribed on the first, in New York."""
     _, doc = used_desk.store.all("subscription")[0]
     began = seconds("2026-11-01T04:00:00Z")
-    used_desk.store.put("subscription", {**doc, "_facts": {**doc["_facts"], "began": began, "billing_day": 1}})
+    used_desk.store.put("subscription", {**doc, "_facts": {**doc["_facts"], "began": began}})
     used_desk.store.set_clock(seconds("2026-11-24T15:00:00Z"))
     return used_desk
 

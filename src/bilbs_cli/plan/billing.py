@@ -6,15 +6,15 @@ from calendar import monthrange
 from datetime import UTC, date, datetime, time, tzinfo
 
 
-def months_later(day: date, months: int, billing_day: int) -> date:
-    """Return the billing day of the month that is `months` after that of `day`; a month that is too short ends it.
+def months_later(day: date, months: int) -> date:
+    """Return the same day some months later; in a month that is too short its last one.
 
-    >>> [months_later(date(2027, 1, 31), count, 31).isoformat() for count in (1, 2, 3)]
+    >>> [months_later(date(2027, 1, 31), count).isoformat() for count in (1, 2, 3)]
     ['2027-02-28', '2027-03-31', '2027-04-30']
     """
     years, month = divmod(day.month - 1 + months, 12)
     year = day.year + years
-    return date(year, month + 1, min(billing_day, monthrange(year, month + 1)[1]))
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
 def midnight(day: date, zone: tzinfo) -> datetime:

@@ -8,7 +8,7 @@ from bilbs_cli.escape import visible
 from bilbs_cli.plan.catalog import NONE, Offer, Row, rows
 from bilbs_cli.providers.model import METRICS, Target
 from bilbs_cli.providers.words import entitled, price_words, promise
-from bilbs_cli.tables import cells, wrapped
+from bilbs_cli.tables import cells, folded, wrapped
 
 NAME = 16  # columns of a feature's name
 LEAST = 19  # columns that a tier needs to be read
@@ -92,7 +92,7 @@ def _block(compared: Sequence[Offer], width: int) -> Iterator[str]:
 
 
 def _line(row: Row, room: int) -> Iterator[str]:
-    columns = [wrapped(row.name, "", NAME), *(_folded(cell, room) for cell in row.cells)]
+    columns = [_folded(row.name, NAME), *(_folded(cell, room) for cell in row.cells)]
     sizes = [NAME, *([room] * len(row.cells))]
     for number in range(max(map(len, columns))):
         parts = [column[number] if number < len(column) else "" for column in columns]
@@ -102,10 +102,8 @@ def _line(row: Row, room: int) -> Iterator[str]:
 
 def _folded(text: str, room: int) -> list[str]:
     """Return a cell in lines of at most `room` columns; a word that is longer is cut."""
-    lines = wrapped(text, "", room)
-    return [
-        part for line in lines for part in (line[start : start + room] for start in range(0, max(len(line), 1), room))
-    ]
+    lines = folded(visible(text), room)  # textwrap would cost as much as reading the plans
+    return [part for line in lines for part in (line[at : at + room] for at in range(0, max(len(line), 1), room))]
 
 
 def unmet_lines(unmet: Sequence[tuple[Offer, Sequence[str]]], width: int) -> list[str]:

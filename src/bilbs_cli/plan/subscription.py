@@ -85,10 +85,14 @@ class Subscription:
     terms: Terms
     began: datetime
     zone: tzinfo
-    billing_day: int
     ends: datetime | None = None
     then: Terms | None = None
     then_from: datetime | None = None
+
+    @property
+    def billing_day(self) -> int:
+        """Return the day of the month on which a billing month begins; a month that is too short begins on its last."""
+        return self.began.astimezone(self.zone).day
 
 
 class Step(NamedTuple):
@@ -116,7 +120,7 @@ def cancellation(ends: datetime, zone: tzinfo) -> Dates:
     archived = (local + timedelta(days=ARCHIVED_DAYS)).astimezone(
         UTC
     )  # the wall clock's time stays, also over a change
-    last = datetime.combine(months_later(local.date(), RESTORABLE_MONTHS, local.day), local.timetz())
+    last = datetime.combine(months_later(local.date(), RESTORABLE_MONTHS), local.timetz())
     return Dates(ends, archived, archived, last.astimezone(UTC))
 
 
@@ -132,7 +136,7 @@ def subscribe(before: Subscription | None, terms: Terms, now: datetime, zone: tz
     standing = state(before, now)
     if standing in {ACTIVE, CANCELLING}:
         raise NotPossible("subscribed", f"there is a subscription, and it is {standing}")
-    made = Subscription(terms, now.astimezone(UTC), zone, now.astimezone(zone).day)
+    made = Subscription(terms, now.astimezone(UTC), zone)
     days = period(made, now).days
     return Step(made, (Charge(now, terms.monthly, terms, days, days),), standing in RETURNING)
 
@@ -194,7 +198,7 @@ def _only(wanted: str, found: Subscription, now: datetime) -> None:
 
 def _first_day(found: Subscription, count: int) -> date:
     day = found.began.astimezone(found.zone).date()
-    return months_later(day, count, found.billing_day) if count else day
+    return months_later(day, count) if count else day
 
 
 def _begins(found: Subscription, count: int) -> datetime:

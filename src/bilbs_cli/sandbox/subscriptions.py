@@ -243,7 +243,6 @@ def _kept(facts: Subscription) -> Document:
     return {
         "terms": facts.terms,
         "began": facts.began.timestamp(),
-        "billing_day": facts.billing_day,
         "ends": facts.ends.timestamp() if facts.ends else None,
         "then": facts.then,
         "then_from": facts.then_from.timestamp() if facts.then_from else None,
@@ -256,7 +255,6 @@ def _facts(doc: Document) -> Subscription:
         Terms(*kept["terms"]),
         _moment(kept["began"]),
         ZoneInfo(plan.ZONE),
-        kept["billing_day"],
         _moment(kept["ends"]) if kept["ends"] else None,
         Terms(*kept["then"]) if kept["then"] else None,
         _moment(kept["then_from"]) if kept["then_from"] else None,
