@@ -12,7 +12,7 @@ import pyrage
 import pytest
 
 from bilbs_cli.errors import BilbsError, UsageProblem
-from bilbs_cli.support import carry
+from bilbs_cli.support import answer_file, carry
 from bilbs_cli.support.outbox import Outbox
 from tests.conftest import Bilbs
 from tests.parts.sandbox import Sandbox
@@ -44,7 +44,8 @@ def test_a_ticket_with_its_bundle_goes_by_stick_and_is_at_the_desk_once(
     assert b"my text" not in stick.read_bytes()
     assert stick.stat().st_mode & 0o777 == 0o600
     sent = bilbs("support", "outbox", "send", str(stick), "--passphrase-file", str(secret), env=laptop)
-    assert (sent.status, sent.stdout) == (0, "3 delivered, 0 waiting, 0 refused; tickets: BB-1001\n")
+    back = f"back on the box: bilbs support inbox import {stick}.answer\n"
+    assert (sent.status, sent.stdout) == (0, f"3 delivered, 0 waiting, 0 refused; tickets: BB-1001\n{back}")
     again = bilbs("support", "outbox", "send", str(stick), "--passphrase-file", str(secret), env=laptop)
     assert again.status == 0
     later = bilbs("support", "outbox", "flush", env={"BILBS_API_URL": desk.url, "BILBS_TOKEN": desk.token})
@@ -68,7 +69,7 @@ def test_for_the_key_of_a_laptop_no_passphrase_is_asked(bilbs: Bilbs, desk: Sand
     )
     laptop = {"BILBS_STATE_DIR": str(tmp_path / "laptop"), "BILBS_API_URL": desk.url, "BILBS_TOKEN": desk.token}
     sent = bilbs("support", "outbox", "send", str(tmp_path / "s"), "--identity-file", str(key), env=laptop)
-    assert sent.stdout == "1 delivered, 0 waiting, 0 refused; tickets: BB-1001\n"
+    assert sent.stdout.startswith("1 delivered, 0 waiting, 0 refused; tickets: BB-1001\n")
 
 
 def test_what_cannot_be_opened_is_named_and_sends_nothing(
@@ -90,6 +91,73 @@ def test_what_cannot_be_opened_is_named_and_sends_nothing(
     assert bilbs("support", "outbox", "send", "/etc/hostname", "--passphrase-file", str(secret), env=env).status == 1
     assert bilbs("support", "outbox", "send", "/nonexistent", env=env).status == 5
     assert desk.store.tickets([], [], "", 0, 10) == []
+
+
+# --- the answer -------------------------------------------------------------------------------------------------------
+
+
+def carried(bilbs: Bilbs, desk: Sandbox, secret: Path, tmp_path: Path) -> Path:
+    """Open a ticket without a network, carry it to the desk, let an engineer answer, and return the answer's file."""
+    laptop = {"BILBS_STATE_DIR": str(tmp_path / "laptop"), "BILBS_API_URL": desk.url, "BILBS_TOKEN": desk.token}
+    stick = tmp_path / "stick"
+    bilbs("support", "ticket", "open", "-s", "sev2", "-m", "GPU 1 is gone")
+    assert bilbs("support", "outbox", "export", str(stick), "--passphrase-file", str(secret)).status == 0
+    send = ("support", "outbox", "send", str(stick), "--passphrase-file", str(secret))
+    assert bilbs(*send, env=laptop).status == 0
+    desk.advance(3600)
+    assert bilbs(*send, env=laptop).status == 0  # later: the answer is that of now
+    return stick.with_name("stick.answer")
+
+
+def test_the_answer_comes_back_with_receipt_and_what_the_engineer_wrote(
+    bilbs: Bilbs, desk: Sandbox, secret: Path, tmp_path: Path
+) -> None:
+    answer = carried(bilbs, desk, secret, tmp_path)
+    assert b"GPU" not in answer.read_bytes()
+    assert answer.stat().st_mode & 0o777 == 0o600
+    taken = bilbs("support", "inbox", "import", str(answer))
+    assert taken.status == 0, taken.stderr
+    for text in ("1 delivered, 0 refused, 0 waiting", "BB-1001", "Looking at it."):
+        assert text in taken.stdout
+    assert max(map(len, taken.stdout.splitlines())) <= 80
+    assert bilbs("support", "outbox", "list", "--json").json["data"]["entries"] == []
+    assert "Looking at it." in bilbs("support", "inbox", "show", "BB-1001").stdout
+    assert "BB-1001" in bilbs("support", "inbox", "list").stdout
+    assert "BB-1001" in bilbs("status").stdout
+    again = bilbs("support", "inbox", "import", str(answer), "--json")
+    assert (again.status, again.json["data"]["delivered"]) == (0, [])
+    # what follows the ticket on the next stick belongs to the desk's own number
+    comment = bilbs("support", "ticket", "comment", "BB-1001", "-m", "the card is back", "--json")
+    assert comment.status == 75
+    assert bilbs("support", "inbox", "show", "BB-9999").status == 5
+
+
+def test_an_answer_for_another_box_or_a_forged_one_changes_nothing(
+    bilbs: Bilbs, desk: Sandbox, secret: Path, tmp_path: Path
+) -> None:
+    answer = carried(bilbs, desk, secret, tmp_path)
+    other = {"BILBS_STATE_DIR": str(tmp_path / "other")}
+    assert bilbs("support", "inbox", "import", str(answer), env=other).status == 5  # it has no key at all
+    bilbs("support", "ticket", "open", "-m", "mine", env=other)
+    bilbs("support", "outbox", "export", str(tmp_path / "o"), "--passphrase-file", str(secret), env=other)
+    wrong = bilbs("support", "inbox", "import", str(answer), env=other)
+    assert (wrong.status, "is not for this box" in wrong.stderr) == (2, True)
+    cut = tmp_path / "cut"
+    cut.write_bytes(answer.read_bytes()[:-10])
+    assert bilbs("support", "inbox", "import", str(cut)).status == 2
+    assert bilbs("support", "inbox", "import", "/etc/hostname").status == 1
+    assert bilbs("support", "inbox", "import", "/nonexistent").status == 5
+    assert len(bilbs("support", "outbox", "list", "--json").json["data"]["entries"]) == 1
+
+
+def test_an_answer_touches_only_entries_whose_key_was_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BILBS_STATE_DIR", str(tmp_path / "state"))
+    box = Outbox(tmp_path / "o.db")
+    mine = box.add("ticket.open", {"subject": "s"}, occurred_at=WHEN)
+    for key, expected in (("0" * 32, "queued"), (answer_file.key_of(mine), "delivered")):
+        row = {"id": mine.id, "key": key, "state": "delivered", "answer": {"id": "tkt_1"}, "error": ""}
+        answer_file.take({"entries": [row, "no row", {"id": 5}], "tickets": [{"id": "tkt_1"}, 7], "timelines": []}, box)
+        assert box.get(mine.id).state == expected
 
 
 def packed(tmp_path: Path, members: list[tuple[str, bytes, bytes]], identity: pyrage.x25519.Identity) -> Path:
@@ -114,7 +182,7 @@ def rows(tmp_path: Path, **more: object) -> bytes:
         occurred_at=WHEN,
         ticket="tkt_1",
     )
-    return json.dumps([entry._asdict() | more]).encode()
+    return json.dumps({"reply_to": "", "entries": [entry._asdict() | more]}).encode()
 
 
 @pytest.mark.parametrize(
@@ -143,7 +211,7 @@ def test_a_hostile_export_touches_nothing(tmp_path: Path, case: str) -> None:
         "device": [("outbox.json", tarfile.CHRTYPE, b"")],
         "no list first": [("files/ob_1", regular, b"x")],
         "no JSON": [("outbox.json", regular, b"{")],
-        "odd fields": [("outbox.json", regular, b'[{"id": 1}]')],
+        "odd fields": [("outbox.json", regular, b'{"reply_to": "", "entries": [{"id": 1}]}')],
         "strange owner": [("outbox.json", regular, good), ("files/ob_000000000000", regular, b"x")],
         "path in the id": [
             ("outbox.json", regular, rows(tmp_path, id="../../evil")),

@@ -2,7 +2,8 @@
 
     bilbs outbox 1
     BASE64 of the key of what follows, encrypted with a passphrase (age, scrypt); - where it is for a recipient
-    an age file (X25519) of a tar: outbox.json, then files/ENTRY for each attachment
+    an age file (X25519) of a tar: outbox.json (the entries, and the key that the answer is encrypted to), then files/ENTRY
+    for each attachment
 
 The entries keep their idempotency keys: sent from the laptop and later from the box they are the same at the desk.
 """
@@ -19,7 +20,7 @@ import tarfile
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from bilbs_cli import files
 from bilbs_cli.errors import BilbsError, UsageProblem
@@ -29,8 +30,24 @@ MAGIC = b"bilbs outbox 1\n"
 LINE, JSON_LIMIT, MOST = 8192, 256 << 20, 100_000
 
 
-def write(entries: Iterable[Entry], target: Path, *, recipients: tuple[str, ...] = (), passphrase: str = "") -> int:
+class Carried(NamedTuple):
+    """What an export holds: the entries, and the age recipient of the box for the answer (empty: it wants none)."""
+
+    entries: list[Entry]
+    reply_to: str
+
+
+def write(
+    entries: Iterable[Entry],
+    target: Path,
+    *,
+    recipients: tuple[str, ...] = (),
+    passphrase: str = "",
+    reply_to: str = "",
+) -> int:
     """Write entries and the files that belong to them; return how many. Nothing plain reaches the disk.
+
+    The answer comes back encrypted to the age recipient `reply_to`.
 
     Raises `OutputUnwritable`, `UsageProblem` for a key that is none, `BilbsError` for a file that is gone.
     """
@@ -54,7 +71,7 @@ def write(entries: Iterable[Entry], target: Path, *, recipients: tuple[str, ...]
         handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(handle, "wb") as out:
             out.write(MAGIC + wrapped + b"\n")
-            _encrypt(found, out, keys)
+            _encrypt(found, out, keys, reply_to)
             out.flush()
             os.fsync(out.fileno())
         os.replace(part, target)  # noqa: PTH105 - beside os.open
@@ -66,7 +83,7 @@ def write(entries: Iterable[Entry], target: Path, *, recipients: tuple[str, ...]
     return len(found)
 
 
-def _encrypt(entries: list[Entry], out: BinaryIO, keys: list[Any]) -> None:
+def _encrypt(entries: list[Entry], out: BinaryIO, keys: list[Any], reply_to: str) -> None:
     """Encrypt the tar while it is made: a thread fills a pipe."""
     import pyrage
 
@@ -76,7 +93,7 @@ def _encrypt(entries: list[Entry], out: BinaryIO, keys: list[Any]) -> None:
     def fill() -> None:
         try:
             with os.fdopen(send, "wb") as pipe, tarfile.open(fileobj=pipe, mode="w|") as tar:
-                _add_all(entries, tar)
+                _add_all(entries, tar, reply_to)
         except (OSError, BilbsError, files.NotReadable) as error:
             problems.append(error)
 
@@ -91,9 +108,9 @@ def _encrypt(entries: list[Entry], out: BinaryIO, keys: list[Any]) -> None:
         )
 
 
-def _add_all(entries: list[Entry], tar: tarfile.TarFile) -> None:
+def _add_all(entries: list[Entry], tar: tarfile.TarFile, reply_to: str) -> None:
     rows = [one._asdict() | {"answer": None, "progress": None, "state": "queued"} for one in entries]
-    _add(tar, "outbox.json", json.dumps(rows).encode())
+    _add(tar, "outbox.json", json.dumps({"reply_to": reply_to, "entries": rows}).encode())
     for one in entries:
         if one.kind == "ticket.attach":
             with files.open_regular(Path(one.body["path"])) as stream:
@@ -108,7 +125,7 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
     tar.addfile(info, io.BytesIO(data))
 
 
-def read(source: Path, folder: Path, *, identity: str = "", passphrase: str = "") -> list[Entry]:
+def read(source: Path, folder: Path, *, identity: str = "", passphrase: str = "") -> Carried:
     """Return the entries of a file; what belongs to them is put into `folder`, their paths lead there.
 
     Raises `UsageProblem` for a wrong key, `BilbsError` for what is no such file.
@@ -133,7 +150,7 @@ def read(source: Path, folder: Path, *, identity: str = "", passphrase: str = ""
         raise BilbsError(f"cannot read {source}: {error}", code="unreadable") from error
 
 
-def _decrypted(stream: BinaryIO, folder: Path, key: Any) -> list[Entry]:
+def _decrypted(stream: BinaryIO, folder: Path, key: Any) -> Carried:
     import pyrage
 
     plain = folder / ".plain.tar"
@@ -147,9 +164,10 @@ def _decrypted(stream: BinaryIO, folder: Path, key: Any) -> list[Entry]:
         plain.unlink(missing_ok=True)
 
 
-def _unpacked(out: BinaryIO, folder: Path) -> list[Entry]:
+def _unpacked(out: BinaryIO, folder: Path) -> Carried:
     """Take out what belongs there and nothing else: no path of the archive is ever used."""
     entries: list[Entry] = []
+    reply_to = ""
     try:
         with tarfile.open(fileobj=out, mode="r:") as tar:
             for number, member in enumerate(tar):
@@ -157,7 +175,8 @@ def _unpacked(out: BinaryIO, folder: Path) -> list[Entry]:
                 if number > MOST or data is None:
                     raise BilbsError("the export holds what does not belong there", code="not-an-export")
                 if number == 0 and member.name == "outbox.json" and member.size <= JSON_LIMIT:
-                    entries = [_checked(Entry(**row)) for row in json.loads(data.read())]
+                    found = json.loads(data.read())
+                    entries, reply_to = [_checked(Entry(**row)) for row in found["entries"]], str(found["reply_to"])
                     continue
                 owner = next((one for one in entries if member.name == f"files/{one.id}"), None)
                 if owner is None:
@@ -165,7 +184,7 @@ def _unpacked(out: BinaryIO, folder: Path) -> list[Entry]:
                 entries[entries.index(owner)] = _placed(owner, data, folder)
     except (tarfile.TarError, ValueError, TypeError, KeyError, EOFError) as error:
         raise BilbsError(f"the export is damaged: {error}", code="not-an-export", safe="nothing was sent") from error
-    return entries
+    return Carried(entries, reply_to)
 
 
 def _checked(entry: Entry) -> Entry:

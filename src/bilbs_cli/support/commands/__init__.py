@@ -14,6 +14,7 @@ COMMANDS: tuple[Group, ...] = (
     ("providers", "bilbs_cli.support.commands.provider_commands", "The support plans that this box can compute."),
     ("ticket", "bilbs_cli.support.commands.ticket_commands", "Open and move tickets, with or without a network."),
     ("outbox", "bilbs_cli.support.commands.outbox_commands", "What has not been delivered."),
+    ("inbox", "bilbs_cli.support.commands.inbox_commands", "What a laptop brought back to a box without a network."),
     ("rma", "bilbs_cli.support.commands.record_commands:rma", "Hardware RMAs, step by step."),
     ("incident", "bilbs_cli.support.commands.record_commands:incident", "Incidents of the service."),
     ("maintenance", "bilbs_cli.support.commands.record_commands:maintenance", "Planned maintenance."),

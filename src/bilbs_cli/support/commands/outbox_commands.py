@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bilbs_cli import terminal
-from bilbs_cli.errors import Exit, NotFound, Queued, UsageProblem
+from bilbs_cli.errors import BilbsError, Exit, NotFound, Queued, UsageProblem
 
 if TYPE_CHECKING:
+    from bilbs_cli.config import Config
     from bilbs_cli.support.outbox import Entry
 
 app = typer.Typer(help="What waits to be delivered to the desk.", no_args_is_help=True, add_completion=False)
@@ -169,7 +170,7 @@ def export(
 
     Nothing is taken out of this outbox: when this box is online again, the desk knows what it has already.
     """
-    from bilbs_cli.support import audit, carry, outbox
+    from bilbs_cli.support import answer_file, audit, carry, outbox
 
     secret = "" if encrypt_to else _passphrase(passphrase_file, twice=True)
     with outbox.opened() as box:
@@ -181,7 +182,9 @@ def export(
         found = [one._replace(ticket=known[one.id], after="") if known.get(one.id) else one for one in found]
     if not found:
         raise UsageProblem("nothing waits in the outbox", code="nothing-to-export", safe="nothing was written")
-    count = carry.write(found, file, recipients=tuple(encrypt_to or ()), passphrase=secret)
+    count = carry.write(
+        found, file, recipients=tuple(encrypt_to or ()), passphrase=secret, reply_to=answer_file.recipient()
+    )
     audit.note("exported", kind="outbox", file=str(file), answer=f"{count} entries")
     terminal.emit(
         "support.outbox.export",
@@ -200,10 +203,17 @@ def send(
         Path | None,
         typer.Option("--passphrase-file", metavar="FILE", help="The passphrase, in a file that only you can read."),
     ] = None,
+    answer: Annotated[
+        Path | None,
+        typer.Option("--answer", metavar="FILE", help="Where the answer for the box goes.", show_default="FILE.answer"),
+    ] = None,
     progress: Annotated[str, typer.Option("--progress", help="auto, rich, plain or none.")] = "auto",
     _json: terminal.Json = False,
 ) -> None:
-    """Send what another box has exported, from this machine. Again is safe: nothing is doubled."""
+    """Send what another box has exported, from this machine, and write the answer that goes back to it.
+
+    Again is safe: nothing is doubled, and the answer is that of now.
+    """
     import hashlib
 
     from bilbs_cli import config, credentials, files, paths
@@ -221,15 +231,18 @@ def send(
         name = hashlib.sha256(stream.read(LIMIT_OF_NAME)).hexdigest()[:16]
     folder = files.private_dir(paths.state_dir() / "carried" / name)
     with outbox.opened(folder / outbox.NAME) as box:
-        box.adopt(carry.read(file, folder, identity=identity, passphrase=secret))
-        report = submit.send(box, config.load(), budget_s=60.0, pace=upload.Pace(progress=Transfer(progress)))
+        carried = carry.read(file, folder, identity=identity, passphrase=secret)
+        box.adopt(carried.entries)
+        settings = config.load()
+        report = submit.send(box, settings, budget_s=60.0, pace=upload.Pace(progress=Transfer(progress)))
+        back = _answer(list(box.entries()), carried.reply_to, answer or file.with_name(f"{file.name}.answer"), settings)
         entries = [
             as_json(one) | {"answer_id": (one.answer or {}).get("id"), "number": (one.answer or {}).get("number")}
             for one in box.entries()
         ]
     waiting = [one for one in entries if one["state"] in {outbox.QUEUED, outbox.SENDING}]
     refused = [one for one in entries if one["state"] == outbox.REFUSED]
-    data = {"entries": entries, "waiting": len(waiting), "stopped": report.stopped or None}
+    data = {"entries": entries, "waiting": len(waiting), "stopped": report.stopped or None, "answer": back}
     errors = []
     if waiting:
         errors = [
@@ -241,13 +254,43 @@ def send(
         ]
     numbers = ", ".join(str(one["number"]) for one in entries if one["number"])
     said = f"{len(entries) - len(waiting) - len(refused)} delivered, {len(waiting)} waiting, {len(refused)} refused"
-    terminal.emit(
-        "support.outbox.send", data, text=f"{said}{'; tickets: ' + numbers if numbers else ''}", errors=errors
-    )
+    said += f"; tickets: {numbers}" if numbers else ""
+    said += f"\nback on the box: bilbs support inbox import {back}" if back else ""
+    terminal.emit("support.outbox.send", data, text=said, errors=errors)
     for one in refused:
         terminal.warn(f"{one['id']} was refused: {one['last_error']}")
     if errors:
         raise errors[0]
+
+
+def _answer(entries: list[Entry], reply_to: str, target: Path, settings: Config) -> str | None:
+    """Write what became of entries, with their tickets as they are now; return the file, None where there is nothing yet."""
+    from bilbs_cli.support import answer_file
+    from bilbs_cli.support.commands import ticket_desk
+
+    ids = dict.fromkeys(
+        str((one.answer or {}).get("id")) if one.kind == "ticket.open" else one.ticket
+        for one in entries
+        if one.state == "delivered"
+    )
+    if not reply_to or not any(one.state in {"delivered", "refused"} for one in entries):
+        return None
+    tickets: list[dict[str, Any]] = []
+    timelines: dict[str, Any] = {}
+    try:
+        with ticket_desk.connected(settings) as desk:
+            for name in (one for one in ids if one.replace("_", "").replace("-", "").isalnum()):
+                found = desk.get(f"/tickets/{name}")
+                tickets.append(found)
+                timelines[str(found.get("id"))] = list(ticket_desk.events(desk, name))
+    except BilbsError as error:  # what was delivered is known all the same
+        terminal.warn(f"the answer is without what came after the receipts: {error}")
+    try:
+        answer_file.write(answer_file.document(entries, tickets, timelines), target, reply_to)
+    except BilbsError as error:
+        terminal.warn(f"no answer for the box was written: {error}")
+        return None
+    return str(target)
 
 
 def _passphrase(file: Path | None, *, twice: bool) -> str:
