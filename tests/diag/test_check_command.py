@@ -292,3 +292,62 @@ def test_a_log_of_which_only_the_end_was_read_is_named_everywhere(bilbs: Bilbs, 
     html = tmp_path / "report.html"
     bilbs("diag", "show", bundle, "--html", str(html))
     assert said in html.read_text()
+
+
+# --- hooks and journals: what has changed ----------------------------------------------------------------------------
+
+
+def hook(tmp_path: Path, status: int = 0) -> Path:
+    path = tmp_path / "hook"
+    path.write_text(
+        f'#!/bin/sh\nprintf \'%s|%s|%s\\n\' "$BILBS_BEFORE" "$BILBS_NOW" "$BILBS_CHANGE" >> {tmp_path}/told\nexit {status}\n'
+    )
+    path.chmod(0o755)
+    return path
+
+
+def test_a_hook_runs_on_a_change_only_and_again_where_it_failed(bilbs: Bilbs, tmp_path: Path) -> None:
+    root = system(tmp_path, BENIGN)
+    told = tmp_path / "told"
+    run = ("diag", "check", "--sysroot", str(root), "--since", "all", "--changes-only", "--on-change")
+    first = bilbs(*run, str(hook(tmp_path)))
+    assert first.stdout.startswith("first check -> ")
+    again = bilbs(*run, str(hook(tmp_path)))
+    assert (again.stdout, len(told.read_text().splitlines())) == ("", 1)
+    (root / "var/log/kern.log").write_text(BENIGN + OFF_BUS)
+    failed = bilbs(*run, str(hook(tmp_path, status=3)))
+    assert (failed.status, "hook-failed" in failed.stderr, "exit status 3" in failed.stderr) == (1, True, True)
+    worse = bilbs(*run, str(hook(tmp_path)))
+    assert worse.status == 11
+    assert "-> critical. new: " in worse.stdout
+    assert "[xid.79]" in worse.stdout
+    assert bilbs(*run, str(hook(tmp_path))).stdout == ""
+    rows = [line.split("|") for line in told.read_text().splitlines()]
+    assert [row[1] for row in rows][1:] == ["critical", "critical"]
+    assert rows[-1][2] == worse.stdout.strip()
+    (root / "var/log/kern.log").write_text(BENIGN)
+    assert "gone: critical" in bilbs(*run, str(hook(tmp_path))).stdout
+    assert not (root / "var/lib").exists()  # a mounted system stays as it was found
+
+
+def test_a_hook_sees_no_shell_and_no_escape_sequence(bilbs: Bilbs, tmp_path: Path) -> None:
+    evil = OFF_BUS.replace("<unknown>", "\x1b[2J$(touch /tmp/evil-hook)")
+    root = system(tmp_path, evil)
+    run = ("diag", "check", "--sysroot", str(root), "--since", "all", "--on-change")
+    bilbs(*run, f"{hook(tmp_path)} ; touch {tmp_path}/second")
+    assert not (tmp_path / "second").exists()
+    assert "\x1b" not in (tmp_path / "told").read_text()
+    assert bilbs(*run, "'").status in {2, 11}
+    assert bilbs("diag", "check", "--on-change", "x", "nothing.tar.zst").status == 2
+
+
+def test_the_page_for_prometheus_is_written_whole_for_everyone_to_read(
+    bilbs: Bilbs, dead_box: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "bilbs.prom"
+    run = ("diag", "check", "--sysroot", str(dead_box), "--since", "all")
+    ended = bilbs(*run, "--format", "prometheus", "-o", str(page))
+    assert (ended.status, ended.stdout, page.stat().st_mode & 0o777) == (11, "", 0o644)
+    assert "bilbs_check_finding" in page.read_text()
+    assert bilbs(*run, "-o", str(page)).status == 2
+    assert bilbs(*run, "--format", "prometheus", "-o", "/nonexistent/x.prom").status == 73

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 from bilbs_cli import terminal
@@ -37,6 +38,27 @@ def show(done: Answered, output_format: str = "text", fail_on: str = "warning") 
     else:
         terminal.emit(KIND, checked_json.as_json(checked), text=lambda: show_text(checked, done.remembered))
     return exit_of(checked, fail_on)
+
+
+def write_prometheus(checked: Checked, path: Path) -> None:
+    """Write the textfile-collector page whole or not at all, for everyone to read. Raises `OutputUnwritable`."""
+    from bilbs_cli import files
+
+    files.write_private(path, check_formats.prometheus(checked).encode(), mode=0o644)
+
+
+def tell_change(checked: Checked, place: Path, command: str | None, *, aloud: bool) -> None:
+    """Say on one line, and by a hook, how the verdict has changed; it is told again where that fails. Raises `BilbsError`."""
+    from bilbs_cli.diag import changes
+
+    change = changes.noticed(checked, place)
+    if change is None:
+        return
+    if aloud:
+        terminal.out(str(change))
+    if command is not None:
+        changes.tell(change, command)
+    changes.keep(checked, place)
 
 
 def show_text(checked: Checked, remembered: str = "") -> None:

@@ -11,7 +11,7 @@ import typer
 
 from bilbs_cli import terminal
 from bilbs_cli.diag import flags
-from bilbs_cli.errors import BilbsError, Exit
+from bilbs_cli.errors import BilbsError, Exit, UsageProblem
 
 
 class Format(StrEnum):
@@ -72,6 +72,22 @@ def check(
     bmc_user: flags.BmcUser = None,
     bmc_port: flags.BmcPort = None,
     bmc_password_file: flags.BmcPasswordFile = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Write the page of --format prometheus to a file, at once."
+        ),
+    ] = None,
+    on_change: Annotated[
+        str | None,
+        typer.Option(metavar="CMD", help="Run this when the verdict is not that of the last check with this flag."),
+    ] = None,
+    changes_only: Annotated[
+        bool,
+        typer.Option(
+            "--changes-only", help="Print one line when the verdict has changed, else nothing.", show_default=False
+        ),
+    ] = False,
     progress: flags.Progress = "auto",
     _json: terminal.Json = False,
 ) -> None:
@@ -80,12 +96,21 @@ def check(
     Exit status 0, 10 when there are warnings, 11 when something is critical, 20 when
     nothing could be looked at or no GPU gave a single reading.
     With --format nagios: 0, 1, 2, 3.
+    The hook of --on-change is not run by a shell; it finds BILBS_BEFORE, BILBS_NOW and
+    BILBS_CHANGE in its environment, and is run again by the next check when it fails.
     """
-    from bilbs_cli.diag import check_run, check_text, requests
+    from bilbs_cli.diag import changes, check_run, check_text, requests
     from bilbs_cli.progress import Progress
 
     if output_format is Format.JSON:
         terminal.choose_json()
+    watched = on_change is not None or changes_only
+    if watched and bundle:
+        raise UsageProblem("--on-change and --changes-only are for this box, not for a bundle", safe="nothing was read")
+    if output and output_format is not Format.PROMETHEUS:
+        raise UsageProblem(
+            "--output goes with --format prometheus", next="bilbs diag check --format prometheus -o FILE"
+        )
     try:
         asked = check_run.Asked(
             bundle,
@@ -107,6 +132,12 @@ def check(
             raise
         terminal.out(f"BILBS UNKNOWN - {str(error).replace('|', '/')}")
         raise typer.Exit(3) from None
+    if output:
+        check_text.write_prometheus(done.checked, output)
+    if watched:
+        check_text.tell_change(done.checked, changes.place(sysroot), on_change, aloud=changes_only)
+    if changes_only or output:
+        raise typer.Exit(check_text.exit_of(done.checked, fail_on.value))
     raise typer.Exit(check_text.show(done, output_format.value, fail_on.value))
 
 
