@@ -19,7 +19,7 @@ from bilbs_cli.lazy_groups import Group, add_groups
 GROUPS: tuple[Group, ...] = (
     ("diag", "bilbs_cli.diag.commands", "Collect, verify, redact: the health of this box in one bundle."),
     ("support", "bilbs_cli.support.commands", "Reach support: pager, card, channels, severity, due times."),
-    ("plan", "bilbs_cli.plan.commands", "The support plan: compare, subscribe, cancel, every date and price first."),
+    ("plan", "bilbs_cli.plan.commands", "The support plan: compare, subscribe, cancel."),
     ("config", "bilbs_cli.config_commands", "Every setting, and the place it came from."),
     ("sandbox", "bilbs_cli.sandbox.commands", "A support desk in a folder, for drills."),
 )
