@@ -17,12 +17,12 @@ ROOT = Path(bilbs_cli.__file__).parent
 RANKS = (
     (
         0,
-        r"__init__|lazy_groups|folders|errors|paths|files|process|fork|log|escape|quantities|toml_text|tables|settings|digest_field",
+        r"__init__|completing|lazy_groups|folders|errors|paths|files|process|fork|log|escape|quantities|toml_text|tables|settings|digest_field",
     ),
     (5, r"__main__|main"),
     (
         4,
-        r"terminal|progress|config_commands|(login|logout|whoami|status|doctor)_command|help_topics|diag\.commands|plan\.commands(\..*)?|(diag|plan)\.[a-z]+_(text|commands)|diag\.flags|support\.commands(\..*)?|sandbox\.commands",
+        r"terminal|progress|config_commands|(login|logout|whoami|status|doctor|completion)_command|command_tree|completion_words|completion_scripts|help_topics|diag\.commands|plan\.commands(\..*)?|(diag|plan)\.[a-z]+_(text|commands)|diag\.flags|support\.commands(\..*)?|sandbox\.commands",
     ),
     (
         1,
@@ -49,7 +49,7 @@ ALLOWED_BETWEEN = {
     "sandbox": ("support.sla", "support.zones", "plan.billing", "plan.subscription"),
 }
 SANDBOX_USERS = {"main", "support.transport"}
-SAYS = {"terminal", "progress", "__main__"}  # who may write to the standard streams
+SAYS = {"terminal", "progress", "completing", "__main__"}  # who may write to the standard streams
 RUNS = {
     "process",
     "diag.collectors.nvidia_bug_report",

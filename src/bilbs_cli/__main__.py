@@ -25,6 +25,10 @@ def _start(arguments: list[str]) -> int:
 
         if pager.understands(arguments[2:]):
             return pager.run(arguments[2:])
+    if arguments[:1] == ["__complete"]:  # at a key press: nothing more is loaded
+        from bilbs_cli import completing
+
+        return completing.run(arguments[1:])
     _fill_standard_streams()
     try:
         from bilbs_cli.main import run

@@ -29,6 +29,7 @@ COMMANDS: tuple[Group, ...] = (
     ("status", "bilbs_cli.status_command", "This box on one screen, without the network."),
     ("doctor", "bilbs_cli.doctor_command", "Test every path before the night it is needed."),
     ("whoami", "bilbs_cli.whoami_command", "Whose login this is, and what it may do."),
+    ("completion", "bilbs_cli.completion_command", "Completion for bash, zsh and fish."),
     ("logout", "bilbs_cli.logout_command", "Delete and revoke the login of this box."),
 )
 
