@@ -22,7 +22,7 @@ RANKS = (
     (5, r"__main__|main"),
     (
         4,
-        r"terminal|progress|config_commands|(login|logout|whoami|status|doctor|completion)_command|command_tree|completion_words|completion_scripts|help_topics|diag\.commands|plan\.commands(\..*)?|(diag|plan)\.[a-z]+_(text|commands)|diag\.flags|support\.commands(\..*)?|sandbox\.commands",
+        r"terminal|progress|config_commands|(login|logout|whoami|status|doctor|completion)_command|command_tree|completion_words|completion_scripts|help_topics|help_texts|diag\.commands|plan\.commands(\..*)?|(diag|plan)\.[a-z]+_(text|commands)|diag\.flags|support\.commands(\..*)?|sandbox\.commands",
     ),
     (
         1,

@@ -1,4 +1,4 @@
-"""Completion for bash, zsh and fish: the whole tree is in the script; only tickets and the outbox ask this disk at a key press."""
+"""Completion for bash, zsh and fish: the tree is in the script; tickets and the outbox ask this disk at a key press."""
 
 from __future__ import annotations
 

@@ -32,8 +32,6 @@ def of_argument(command: Command, one: Argument) -> tuple[str, ...]:
             return _providers()
         case ("support", "ticket", "severity"), "severity":
             return _severities()
-        case ("sandbox", "fault"), _:
-            return _faults()
     return one.choices or ((FILES,) if one.path else ())
 
 
@@ -97,12 +95,3 @@ def _severities() -> tuple[str, ...]:
     from bilbs_cli.providers import loading
 
     return tuple(one.id for one in loading.read(loading.built_in("bilbs")).severities)
-
-
-def _faults() -> tuple[str, ...]:
-    try:
-        from importlib import import_module
-
-        return tuple(import_module("bilbs_cli.sandbox.faults").FAULTS)
-    except ImportError:  # the extra is not installed
-        return ()

@@ -1,4 +1,4 @@
-"""What `bilbs help TOPIC` says: exit codes, environment variables, files, settings; each read from where it is true."""
+"""What `bilbs help TOPIC` says; tables are read from where they are true, prose from help_texts."""
 
 from __future__ import annotations
 
@@ -53,11 +53,33 @@ def settings() -> Rows:
     return [{"setting": s.name, "type": s.kind.name, "default": s.show(s.default), "meaning": s.doc} for s in SETTINGS]
 
 
+def _prose(name: str) -> Callable[[], Rows]:
+    def rows() -> Rows:
+        from bilbs_cli import help_texts
+
+        return [{"what": what, "how": how} for what, how in getattr(help_texts, name)]
+
+    return rows
+
+
+def permissions() -> Rows:
+    """Return what works as which user."""
+    from bilbs_cli import help_texts
+
+    names = ("user", "group", "root", "what")
+    return [dict(zip(names, (*allowed, what), strict=True)) for what, *allowed in help_texts.PERMISSIONS]
+
+
 TOPICS: dict[str, tuple[str, Callable[[], Rows]]] = {
     "exit-codes": ("what each exit status means", exit_codes),
     "environment": ("the variables that bilbs reads", environment),
     "files": ("the files that bilbs reads and writes", files),
     "settings": ("what can be set, its type and default", settings),
+    "redaction": ("what is removed from bundles, and what is kept", _prose("REDACTION")),
+    "offline": ("what works without a network", _prose("OFFLINE")),
+    "air-gap": ("a box that never has a network", _prose("AIR_GAP")),
+    "scripting": ("JSON, exit statuses, hooks, cron", _prose("SCRIPTING")),
+    "permissions": ("what works as plain user, as member of the group bilbs, as root", permissions),
 }
 
 

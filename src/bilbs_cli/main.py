@@ -36,7 +36,7 @@ COMMANDS: tuple[Group, ...] = (
 app = typer.Typer(
     name="bilbs",
     help="Health diagnostics of a Bilbs Box, for the worst moment.",
-    epilog="Topics: bilbs help exit-codes, bilbs help environment, bilbs help files.",
+    epilog="Topics: bilbs help exit-codes, environment, files, redaction, offline, air-gap, scripting.",
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -92,10 +92,10 @@ def _redact(text: str) -> str:
 
 @app.command("help")
 def show_help(
-    topic: Annotated[str, typer.Argument(help="exit-codes, environment, files or settings; none lists them.")] = "",
+    topic: Annotated[str, typer.Argument(help="One of those that bilbs help lists.")] = "",
     _json: terminal.Json = False,
 ) -> None:
-    """Explain a topic: exit codes, environment variables, files, settings."""
+    """Explain a topic; without one the topics are listed."""
     from bilbs_cli import help_topics
 
     help_topics.show(topic)
