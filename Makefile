@@ -1,5 +1,5 @@
 # For people who work on bilbs; users need only the two commands of the README.
-.PHONY: help check test lint bench soak lock
+.PHONY: help check test lint rules bench soak dist lock
 
 help:           ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/'
@@ -22,5 +22,9 @@ bench:          ## the benchmarks of docs/benchmarks.md (minutes)
 soak:           ## the long tests: 200 kills, ten times the random input (an hour at most)
 	BILBS_SOAK=1 .venv/bin/pytest --timeout=1800 $(T)
 
+dist:           ## wheel, sdist, bilbs.pyz, Debian packages, SBOM and SHA256SUMS in dist/ (twice gives the same bytes)
+	.venv/bin/python tools/dist.py dist --level 6
+
 lock:           ## refresh requirements-dev.lock from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --group dev pyproject.toml --no-emit-index-url --no-annotate --no-header -o requirements-dev.lock
+	uv pip compile --quiet --universal --python-version 3.11 --extra sandbox pyproject.toml --no-emit-index-url --no-annotate --no-header -o requirements.lock

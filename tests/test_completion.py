@@ -113,7 +113,9 @@ def in_zsh(folder: Path, line: str) -> set[str]:
         os.close(primary)
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\x07", " ", shown.replace("\r", " "))
     words = set(plain.split())
-    return words | {line.split(" ")[-1] + word for word in words}  # the only one is not listed, but typed to its end
+    return words | {
+        line.rsplit(" ", maxsplit=1)[-1] + word for word in words
+    }  # the only one is not listed, but typed to its end
 
 
 LINES = [

@@ -46,10 +46,18 @@ def _command(one: Command, date: str) -> str:
     if one.arguments:
         parts.append(".SH ARGUMENTS\n" + _rows([(_argument(argument), argument.help) for argument in one.arguments]))
     options = [(_option(option), _help(option)) for option in one.options]
-    parts.append(".SH OPTIONS\n" + _rows([*options, ("-h, --help" if not one.path else "--help", "Show the help and exit.")]))
+    parts.append(
+        ".SH OPTIONS\n" + _rows([*options, ("-h, --help" if not one.path else "--help", "Show the help and exit.")])
+    )
     parts.append(".SH EXIT STATUS\nSee bilbs-exit-codes(7).\n")
     above = [f"{_name(one.path[:-1])}(1)"] if one.path else ["diag(1)"]
-    topics = ["bilbs-exit-codes(7)", "bilbs-environment(7)", "bilbs-offline(7)", "bilbs-air-gap(7)", "bilbs-redaction(7)"]
+    topics = [
+        "bilbs-exit-codes(7)",
+        "bilbs-environment(7)",
+        "bilbs-offline(7)",
+        "bilbs-air-gap(7)",
+        "bilbs-redaction(7)",
+    ]
     parts.append(".SH SEE ALSO\n" + _plain(", ".join([*above, *topics])) + "\n")
     return "".join(parts)
 

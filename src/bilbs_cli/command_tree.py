@@ -59,16 +59,21 @@ def read(root: Any) -> Command:
 
 def _command(found: Any, path: tuple[str, ...], line: str) -> Command:
     real = _loaded(found)
-    text = " ".join((real.help or line or "").split("\f")[0].split("\n\n")[0].split())
+    text = _first(real.help or line or "")
     below = [(name, one) for name, one in getattr(real, "commands", {}).items() if not one.hidden]
     return Command(
         path,
-        line or text,
+        _first(line) or text,
         (real.help or line or "").split("\f")[0].strip(),
         tuple(_option(one) for one in real.params if one.param_type_name == "option" and not one.hidden),
         tuple(_argument(one) for one in real.params if one.param_type_name == "argument"),
         tuple(_command(one, (*path, name), one.help or "") for name, one in below),
     )
+
+
+def _first(text: str) -> str:
+    """Return the first sentence of a help text."""
+    return " ".join(text.split("\f", maxsplit=1)[0].split("\n\n", maxsplit=1)[0].split()).split(". ")[0]
 
 
 def _loaded(found: Any) -> Any:
@@ -99,7 +104,8 @@ def _is_path(parameter: Any) -> bool:
 def _option(one: Any) -> Option:
     names = tuple(sorted((*one.opts, *one.secondary_opts), key=len))
     switch = bool(one.is_flag or one.count)
-    value = "" if switch else str(one.metavar or one.type.name).upper() if not one.metavar else str(one.metavar)
+    words = _choices(one)
+    value = "" if switch else str(one.metavar or "|".join(words) or one.type.name.upper())
     default = "" if switch else _default(one)
     return Option(
         names,

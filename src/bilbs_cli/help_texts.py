@@ -79,7 +79,12 @@ PERMISSIONS: tuple[tuple[str, str, str, str], ...] = (
     ("tickets, outbox, login, plan subscribe|cancel: each user's own", "yes", "yes", "yes"),
     ("diag check, diag collect: what this user may read", "part", "part", "all"),
     ("kernel log, BMC (/dev/ipmi0), SMART, dmidecode, other users' processes", "no", "no", "yes"),
-    ("sudo bilbs diag check; sudo bilbs diag collect -o - > FILE, where the sudoers file is installed", "no", "yes", "yes"),
+    (
+        "sudo bilbs diag check; sudo bilbs diag collect -o - > FILE, where the sudoers file is installed",
+        "no",
+        "yes",
+        "yes",
+    ),
     ("settings and card of the machine (/etc/bilbs)", "read", "read", "write"),
     ("state of root (/var/lib/bilbs): outbox, login, baseline", "no", "no", "yes"),
 )

@@ -74,6 +74,9 @@ def plain_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 def run_bilbs(*arguments: str, timeout_s: float, max_output: int) -> Completed:
     """Run a command of bilbs in a process of its own, so that a hung driver cannot hang the one that asks."""
     own = {name: value for name, value in os.environ.items() if name.startswith(("BILBS_", "PYTHON"))}
+    own["PYTHONPATH"] = os.pathsep.join(
+        filter(None, sys.path)
+    )  # of a package or an archive that brings its own libraries
     argv = [sys.executable, "-m", "bilbs_cli", *arguments]
     return run(argv, timeout_s=timeout_s, max_output=max_output, env=own)
 

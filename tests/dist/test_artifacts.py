@@ -1,0 +1,273 @@
+"""What customers install: the artifacts, the executable zip, and the Debian package in clean roots, without a network."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bilbs_cli import __version__
+from tests.dist.conftest import ROOT, build
+from tests.parts.debian_root import Root
+
+pytestmark = pytest.mark.timeout(900)
+PYTHON = "/usr/bin/python3"  # the system's, as a customer has it
+DEB = f"bilbs_{__version__}_amd64.deb"
+
+
+def test_two_builds_give_the_same_bytes(dist: Path, wheels: Path, tmp_path: Path) -> None:
+    again = build(tmp_path / "again", wheels)
+    assert (again / "SHA256SUMS").read_text() == (dist / "SHA256SUMS").read_text()
+    for line in (dist / "SHA256SUMS").read_text().splitlines():
+        digest, name = line.split("  ")
+        assert hashlib.sha256((dist / name).read_bytes()).hexdigest() == digest
+    names = {line.split("  ")[1] for line in (dist / "SHA256SUMS").read_text().splitlines()}
+    wheel, sdist = f"bilbs_cli-{__version__}-py3-none-any.whl", f"bilbs_cli-{__version__}.tar.gz"
+    assert names == {wheel, sdist, "bilbs.pyz", DEB, f"bilbs-{__version__}.cdx.json"}
+
+
+def test_the_sbom_names_every_library_with_version_licence_and_hash(dist: Path, wheels: Path) -> None:
+    bom = json.loads((dist / f"bilbs-{__version__}.cdx.json").read_text())
+    assert (bom["bomFormat"], bom["specVersion"]) == ("CycloneDX", "1.6")
+    found = {(one["name"], one["version"]) for one in bom["components"]}
+    lines = [line.split(" ; ")[0] for line in (ROOT / "requirements.lock").read_text().splitlines() if "win32" not in line]
+    assert found == {tuple(line.split("==")) for line in lines}
+    assert all(one["licenses"] and one["hashes"] and one["purl"] for one in bom["components"])
+    sums = {one["bom-ref"]: one["hashes"][0]["content"] for one in bom["components"]}
+    for name, digest in sums.items():
+        assert hashlib.sha256((wheels / name).read_bytes()).hexdigest() == digest
+
+
+def test_lintian_finds_no_error(dist: Path) -> None:
+    done = subprocess.run(["lintian", "--fail-on", "error", str(dist / DEB)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_package_is_small_enough(dist: Path) -> None:
+    assert (dist / DEB).stat().st_size <= 40e6
+
+
+# --- the executable zip ----------------------------------------------------------------------------------------------
+
+
+def pyz(dist: Path, *arguments: str, home: Path | None, **more: str) -> subprocess.CompletedProcess[str]:
+    env = {"PATH": "/usr/bin:/bin", **({"HOME": str(home)} if home else {}), **more}
+    argv = ["unshare", "--net", PYTHON, str(dist / "bilbs.pyz"), *arguments]
+    return subprocess.run(argv, capture_output=True, text=True, env=env, check=False, timeout=120)
+
+
+def unpacked(home: Path) -> list[str]:
+    return sorted(path.name for path in (home / "cache/bilbs").glob("*"))
+
+
+def test_the_zip_runs_with_the_systems_python_alone(dist: Path, tmp_path: Path) -> None:
+    more = {"BILBS_PYZ_CACHE": str(tmp_path / "cache/bilbs"), "BILBS_STATE_DIR": str(tmp_path / "state")}
+    for _ in range(2):
+        done = pyz(dist, "--version", home=tmp_path, **more)
+        assert (done.returncode, done.stdout, done.stderr) == (0, f"bilbs {__version__}\n", "")
+        assert len(unpacked(tmp_path)) == 1
+    assert stat.S_IMODE((tmp_path / "cache/bilbs").stat().st_mode) == 0o700
+    done = pyz(dist, "diag", "collect", "--profile", "triage", "-o", str(tmp_path), home=tmp_path, **more)
+    assert done.returncode in {0, 20}, done.stderr
+    assert list(tmp_path.glob("bilbs-diag-*.tar.zst"))
+    drill = pyz(dist, "--sandbox", "support", "ticket", "open", "-s", "sev1", "-m", "a drill", home=tmp_path, **more)
+    assert drill.returncode == 0, drill.stderr
+    doctor = pyz(dist, "doctor", "--json", home=tmp_path, **more)  # it starts processes of its own
+    assert json.loads(doctor.stdout)["data"]
+
+
+def test_the_zip_without_a_folder_to_write_in_still_runs_and_leaves_nothing(dist: Path, tmp_path: Path) -> None:
+    before = set(Path("/dev/shm").glob(".bilbs-*"))
+    done = pyz(dist, "--version", home=None, BILBS_PYZ_CACHE="/proc/nowhere")
+    assert (done.returncode, done.stdout) == (0, f"bilbs {__version__}\n")
+    assert set(Path("/dev/shm").glob(".bilbs-*")) == before
+    pager = pyz(dist, "support", "pager", home=None, BILBS_PYZ_CACHE="/proc/nowhere")
+    assert "no pager number is known to this box" in pager.stdout + pager.stderr
+
+
+def test_a_folder_that_others_can_write_is_not_run_from(dist: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache/bilbs"
+    more = {"BILBS_PYZ_CACHE": str(cache)}
+    pyz(dist, "--version", home=tmp_path, **more)
+    folder = next(cache.iterdir())
+    folder.chmod(0o777)
+    evil = folder / "common/bilbs_cli/__main__.py"
+    evil.write_text("raise SystemExit('evil')")
+    done = pyz(dist, "--version", home=tmp_path, **more)
+    assert "evil" not in done.stdout + done.stderr
+
+
+def test_the_pager_from_the_zip_is_quick_after_the_first_run(dist: Path, tmp_path: Path) -> None:
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "BILBS_PYZ_CACHE": str(tmp_path / "cache/bilbs")}
+
+    def seconds(*argv: str) -> float:
+        start = time.perf_counter()
+        subprocess.run([PYTHON, *argv], capture_output=True, env=env, check=False)
+        return time.perf_counter() - start
+
+    pager = (str(dist / "bilbs.pyz"), "support", "pager")
+    seconds(*pager)
+    seconds(*pager)
+    ratios = [seconds(*pager) / seconds("-c", "pass") for _ in range(15)]
+    assert statistics.median(ratios) <= 3
+
+
+# --- the Debian package ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def installed(debian: Root, dist: Path) -> Root:
+    """Install the package in a root, without a network, and purge whatever was there."""
+    debian.run("BILBS_PURGE=everything dpkg --purge bilbs; rm -rf /root/* /etc/sudoers.d/bilbs", status=None)
+    shutil.copy(dist / DEB, debian.path / "root" / DEB)
+    debian.run(f"apt-get install -y --no-install-recommends /root/{DEB}")
+    return debian
+
+
+def test_from_a_bare_root_to_the_first_bundle_without_a_download(debian: Root, dist: Path) -> None:
+    debian.run("BILBS_PURGE=everything dpkg --purge bilbs; rm -rf /root/*", status=None)
+    shutil.copy(dist / DEB, debian.path / "root" / DEB)
+    start = time.monotonic()
+    debian.run(f"apt-get install -y --no-install-recommends /root/{DEB}")
+    debian.run("cd /root && bilbs diag collect --progress none", status=None)
+    took = time.monotonic() - start
+    assert list((debian.path / "root").glob("bilbs-diag-*.tar.zst"))
+    (debian.path / "root/took").write_text(f"{took:.1f}")
+    assert took <= 60, took  # the bar is 20 s on a quiet machine (docs/benchmarks.md); here other tests run beside it
+
+
+def test_everything_lies_where_an_admin_looks(installed: Root) -> None:
+    assert installed.run("bilbs --version; diag --version") == f"bilbs {__version__}\nbilbs {__version__}\n"
+    for path in (
+        "usr/share/man/man1/bilbs.1.gz", "usr/share/man/man1/diag.1.gz", "usr/share/man/man7/bilbs-exit-codes.7.gz",
+        "usr/share/bash-completion/completions/bilbs", "usr/share/zsh/vendor-completions/_bilbs",
+        "usr/share/fish/vendor_completions.d/bilbs.fish", "usr/lib/systemd/system/bilbs-check.timer", "etc/bilbs/config.toml",
+        "usr/share/doc/bilbs/air-gap.md", "usr/share/doc/bilbs/examples/sudoers",
+    ):
+        assert (installed.path / path).exists(), path
+    assert installed.run("getent group bilbs").startswith("bilbs:")
+    wants = installed.path / "etc/systemd/system/timers.target.wants"
+    assert {path.name for path in wants.iterdir()} >= {"bilbs-check.timer", "bilbs-flush.timer"}
+    assert not (installed.path / "etc/sudoers.d/bilbs").exists()  # off by default
+
+
+def test_settings_of_the_admin_survive_an_upgrade_and_so_do_ticket_and_bundle(installed: Root, dist: Path, tmp_path: Path) -> None:
+    installed.run("echo '[support]\ntier = \"box\"' > /etc/bilbs/config.toml")
+    installed.run("bilbs support ticket open -s sev2 -m 'GPU 1 is gone'", status=75)
+    installed.run(
+        "mkdir /root/b; cd /root/b; bilbs diag collect --progress none -o . & pid=$!; "
+        "while ! find / -xdev -name '*.frames' -o -name 'run.json' 2>/dev/null | grep -q .; do sleep 0.05; kill -0 $pid 2>/dev/null || break; done; "
+        "kill -9 $pid; wait $pid; true", status=None,
+    )
+    newer = tmp_path / "newer"
+    subprocess.run(["dpkg-deb", "-R", str(dist / DEB), str(newer)], check=True)
+    control = newer / "DEBIAN/control"
+    control.write_text(control.read_text().replace(f"Version: {__version__}", "Version: 99.0"))
+    package = installed.path / "root/newer.deb"
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-Znone", "--build", str(newer), str(package)], check=True, capture_output=True)
+    installed.run("DEBIAN_FRONTEND=noninteractive apt-get install -y /root/newer.deb")
+    assert "99.0" in installed.run("dpkg-query -W bilbs")
+    assert "GPU 1 is gone" in installed.run("bilbs support outbox list", status=None)
+    assert 'tier = "box"' in (installed.path / "etc/bilbs/config.toml").read_text()
+    resumed = installed.run("cd /root/b && bilbs diag resume", status=None)
+    bundles = [path for path in (installed.path / "root").rglob("bilbs-diag-*.tar.zst")]
+    assert bundles, resumed
+    assert "whole" in installed.run(f"bilbs diag verify /root/b/{bundles[0].name} || bilbs diag verify /root/{bundles[0].name}", status=None)
+
+
+def test_purge_leaves_tickets_unless_it_is_asked_to(installed: Root) -> None:
+    installed.run("bilbs support ticket open -m 'keep me'", status=75)
+    said = installed.run("apt-get purge -y bilbs")
+    assert "/var/lib/bilbs stays" in said
+    left = [path for path in ("opt/bilbs", "etc/bilbs/config.toml", "usr/bin/bilbs") if (installed.path / path).exists()]
+    assert left == []
+    assert (installed.path / "var/lib/bilbs/outbox.db").exists()
+    installed.run(f"dpkg -i /root/{DEB}")
+    assert "keep me" in installed.run("bilbs support outbox list", status=None)
+    installed.run("BILBS_PURGE=everything apt-get purge -y bilbs")
+    assert not (installed.path / "var/lib/bilbs").exists()
+
+
+def test_the_table_of_permissions_is_true(installed: Root) -> None:
+    """Plain user, member of bilbs, root: each row of `bilbs help permissions` that a root without hardware can show."""
+    installed.run("id plain || useradd -m plain; id member || useradd -m -G bilbs member; usermod -aG bilbs member")
+    sudo = "sudo -n bilbs diag collect -o - > /tmp/$(id -un).zst"
+
+    def as_user(name: str, script: str, status: int | None = None) -> str:
+        return installed.run(f"su {name} -s /bin/sh -c 'cd; {script}'", status=status)
+
+    for name in ("plain", "member"):
+        for command in ("support contacts", "support severity", "plan list", "help permissions"):
+            as_user(name, f"bilbs {command}", 0)
+        as_user(name, "bilbs support ticket open -m mine", 75)
+        as_user(name, "bilbs diag collect --progress none -o .")
+        assert list((installed.path / f"home/{name}").glob("bilbs-diag-*.tar.zst"))
+        assert "Permission denied" in as_user(name, "ls /var/lib/bilbs")
+        assert as_user(name, "cat /etc/bilbs/config.toml", 0)
+        assert "ermission" in as_user(name, "echo x >> /etc/bilbs/config.toml")
+        as_user(name, sudo)
+        assert not (installed.path / f"tmp/{name}.zst").stat().st_size  # the sudoers file is not installed
+    installed.run("visudo -cf /usr/share/doc/bilbs/examples/sudoers")
+    installed.run("install -m 0440 /usr/share/doc/bilbs/examples/sudoers /etc/sudoers.d/bilbs")
+    as_user("member", sudo)
+    assert (installed.path / "tmp/member.zst").stat().st_size > 1000
+    as_user("plain", sudo)
+    assert not (installed.path / "tmp/plain.zst").stat().st_size
+    for forbidden in ("diag collect -o /etc/x", "diag collect -o - --sysroot /home", "config list", "diag redact /etc/shadow", "support outbox list"):
+        said = as_user("member", f"sudo -n bilbs {forbidden}")
+        assert "password is required" in said or "not allowed" in said, (forbidden, said)
+
+
+def test_the_zip_runs_in_a_bare_root_too(debian: Root, dist: Path) -> None:
+    shutil.copy(dist / "bilbs.pyz", debian.path / "root/bilbs.pyz")
+    assert debian.run("/root/bilbs.pyz --version") == f"bilbs {__version__}\n"
+    said = debian.run("cd /root && ./bilbs.pyz support ticket open -m 'from a zip'", status=75)
+    assert "outbox" in said
+    debian.run("rm -rf /var/cache/bilbs /var/lib/bilbs /root/bilbs.pyz")
+
+
+# --- units -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("unit", ["bilbs-check.service", "bilbs-flush.service"])
+def test_the_units_are_hardened(unit: str) -> None:
+    argv = ["systemd-analyze", "security", "--offline=true", "--threshold=40", str(ROOT / "packaging/systemd" / unit)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-300:]
+
+
+def test_the_units_are_well_formed_and_their_commands_exist(installed: Root) -> None:
+    units = sorted((ROOT / "packaging/systemd").iterdir())
+    shutil.copy(shutil.which("true") or "/bin/true", "/usr/bin/bilbs") if not Path("/usr/bin/bilbs").exists() else None
+    try:
+        done = subprocess.run(["systemd-analyze", "verify", "--man=false", *map(str, units)], capture_output=True, text=True, check=False)
+        assert done.stderr == ""
+    finally:
+        Path("/usr/bin/bilbs").unlink()
+    for unit in units:
+        for line in unit.read_text().splitlines():
+            if line.startswith("ExecStart="):
+                command = line.removeprefix("ExecStart=")
+                installed.run(f"mkdir -p /run/bilbs; {command}", status=None)
+                words = command.split()
+                shown = installed.run(f"{' '.join(words[:3 if 'diag' in words else 4])} --help")
+                assert all(word in shown for word in words if word.startswith("--")), command
+    assert "bilbs_" in (installed.path / "run/bilbs/bilbs.prom").read_text()
+    assert os.access(installed.path / "run/bilbs/bilbs.prom", os.R_OK)
+
+
+def test_every_page_of_the_manual_reads_without_a_warning(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, str(ROOT / "tools/manual_pages.py"), str(tmp_path)], check=True, capture_output=True)
+    pages = sorted(tmp_path.rglob("*.[17]"))
+    assert len(pages) > 80
+    done = subprocess.run(["groff", "-man", "-ww", "-z", *map(str, pages)], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert [line for line in done.stderr.splitlines() if ".so" not in line and "can't open" not in line] == []

@@ -1,0 +1,64 @@
+"""A clean Debian root made with debootstrap(8), run with chroot(8) in a network namespace of its own that has no route."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+MIRROR = "http://deb.debian.org/debian"
+INCLUDED = "python3,ca-certificates,sudo,xz-utils,zstd"  # what a box has; nothing of bilbs
+ENVIRONMENT = ("env", "-i", "HOME=/root", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "TERM=dumb")
+
+
+@dataclass(frozen=True)
+class Root:
+    """One root. What it prints on stderr comes with stdout."""
+
+    path: Path
+    suite: str
+
+    def run(self, script: str, *, status: int | None = 0, timeout: float = 120) -> str:
+        """Run a script in the root without a network, and return what it printed."""
+        argv = ["unshare", "--net", "chroot", str(self.path), *ENVIRONMENT, "sh", "-c", script]
+        done = subprocess.run(
+            argv,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        assert status is None or done.returncode == status, f"{script}: {done.returncode}\n{done.stdout}"
+        return done.stdout
+
+
+@contextmanager
+def debian_root(folder: Path, suite: str) -> Iterator[Root]:
+    """Make a root of a suite (downloads it), mount what a system has, unmount it in the end."""
+    made = subprocess.run(
+        ["debootstrap", "--variant=minbase", f"--include={INCLUDED}", suite, str(folder), MIRROR],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stdout[-2000:] + made.stderr
+    mounts = [
+        ("-t", "proc", "proc", "proc"),
+        ("-t", "sysfs", "sys", "sys"),
+        ("--rbind", "/dev", "dev"),
+        ("-t", "tmpfs", "tmpfs", "tmp"),
+    ]
+    done = []
+    try:
+        for *arguments, target in mounts:
+            subprocess.run(["mount", *arguments, str(folder / target)], check=True)
+            done.append(str(folder / target))
+        subprocess.run(["mount", "--make-rslave", str(folder / "dev")], check=True)
+        yield Root(folder, suite)
+    finally:
+        for target in reversed(done):
+            subprocess.run(["umount", "--recursive", "--lazy", target], check=False)
