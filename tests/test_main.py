@@ -205,7 +205,8 @@ def test_the_exit_table_is_printed_as_it_is(bilbs: Bilbs) -> None:
 
 def test_every_topic_of_help_is_printed_in_both_forms(bilbs: Bilbs) -> None:
     topics = [row["topic"] for row in bilbs("help", "--json").json["data"]["rows"]]
-    assert topics == ["exit-codes", "environment", "files", "settings"]
+    prose = ["redaction", "offline", "air-gap", "scripting", "permissions"]
+    assert topics == ["exit-codes", "environment", "files", "settings", *prose]
     for topic in topics:
         assert bilbs("help", topic).stdout.count("\n") > 3
         assert bilbs("help", topic, "--json").json["data"]["rows"]
@@ -226,3 +227,23 @@ def test_running_it_leaves_no_file_behind(bilbs: Bilbs) -> None:
     for arguments in (["--help"], ["--version"], ["help"], ["config", "list"], ["nonsense"]):
         bilbs(*arguments)
     assert list(Path(os.environ["HOME"]).rglob("*")) == []
+
+
+def test_the_commands_that_topics_name_exist(bilbs: Bilbs) -> None:
+    from bilbs_cli import command_tree, help_texts
+
+    known = {" ".join(one.path) for one in command_tree.read(main.app).everything()}
+    flags = {
+        name for one in command_tree.read(main.app).everything() for option in one.options for name in option.names
+    }
+    rows = [*help_texts.REDACTION, *help_texts.OFFLINE, *help_texts.AIR_GAP, *help_texts.SCRIPTING]
+    text = " ".join(word for row in rows for word in row)
+    named = re.findall(r"bilbs ((?:[a-z][a-z|-]*)(?: [a-z][a-z|-]*)*)", text)
+    assert len(named) > 15
+    for line in named:
+        for choice in line.split()[-1].split("|"):
+            words = [*line.split()[:-1], choice]
+            while words and " ".join(words) not in known:
+                words.pop()
+            assert words, line
+    assert set(re.findall(r"(?<![\w-])--[a-z-]+", text)) <= flags

@@ -1,6 +1,6 @@
 """Make what customers install: wheel, sdist, bilbs.pyz, Debian packages, SBOM, SHA256SUMS. Two runs give the same bytes.
 
-    dist.py OUT [--wheels DIR] [--machines x86_64,aarch64] [--level 0-9]
+    dist.py OUT [--wheels DIR] [--machines x86_64,aarch64] [--pythons 3.11,...] [--level 0-9]
 
 Wheels of the libraries are downloaded once into DIR, by the names and versions of requirements.lock; nothing is compiled.
 """
@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -54,10 +54,10 @@ def epoch() -> int:
 # --- wheels -----------------------------------------------------------------------------------------------------------
 
 
-def fetch(folder: Path, machines: Iterable[str]) -> None:
+def fetch(folder: Path, machines: Iterable[str], pythons: Sequence[str]) -> None:
     """Download the wheels of the libraries for each Python and machine; those that are there stay."""
     folder.mkdir(parents=True, exist_ok=True)
-    jobs = [_download(folder, machine, python) for machine in machines for python in PYTHONS]
+    jobs = [_download(folder, machine, python) for machine in machines for python in pythons]
     run(*jobs[0])  # it brings what all of them share, so that the others do not write the same files at once
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda argv: run(*argv), jobs[1:]))
@@ -123,15 +123,15 @@ def unpack(wheel: Path, folder: Path) -> None:
             place.chmod(0o644)
 
 
-def libraries(wheels: Path, own: Path, machine: str, place: Path) -> None:
+def libraries(wheels: Path, own: Path, machine: str, pythons: Sequence[str], place: Path) -> None:
     """Lay out what runs on a machine: `common`, `abi3`, and `cp311` and so on for what differs between Pythons."""
     unpack(own, place / COMMON)
-    for python in PYTHONS:
+    for python in pythons:
         for wheel, part in wheels_for(wheels, python, machine):
-            if python == PYTHONS[0] or part not in {COMMON, ABI3}:
+            if python == pythons[0] or part not in {COMMON, ABI3}:
                 unpack(wheel, place / part)
-    first = place / f"cp{PYTHONS[0].replace('.', '')}"
-    for python in PYTHONS[1:]:  # libraries that several Pythons bring alike are there once
+    first = place / f"cp{pythons[0].replace('.', '')}"
+    for python in pythons[1:]:  # libraries that several Pythons bring alike are there once
         for folder in sorted((place / f"cp{python.replace('.', '')}").glob("*.libs")):
             if _digest_of(folder) == _digest_of(first / folder.name):
                 shutil.rmtree(folder)
@@ -349,23 +349,25 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--wheels", type=Path, default=ROOT / ".venv/wheels")
     parser.add_argument("--machines", default="x86_64,aarch64")
+    parser.add_argument("--pythons", default=",".join(PYTHONS))
     parser.add_argument("--level", type=int, default=9, help="of xz: 1 is quick, 9 small")
     given = parser.parse_args()
     out, when, machines = given.out.absolute(), epoch(), given.machines.split(",")
+    pythons = given.pythons.split(",")
     sys.path.insert(0, str(ROOT / "src"))
     from bilbs_cli import __version__
 
     out.mkdir(parents=True, exist_ok=True)
     for old in out.iterdir():
         shutil.rmtree(old) if old.is_dir() else old.unlink()
-    fetch(given.wheels, machines)
+    fetch(given.wheels, machines, pythons)
     environment = {**os.environ, "SOURCE_DATE_EPOCH": str(when)}
     run(sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(ROOT), env=environment)
     own = next(out.glob("bilbs_cli-*.whl"))
     trees = {}
     for machine in machines:
         trees[machine] = out / f".tree-{machine}"
-        libraries(given.wheels, own, machine, trees[machine])
+        libraries(given.wheels, own, machine, pythons, trees[machine])
         debian(out, trees[machine], machine, __version__, when, given.level)
     executable_zip(out / "bilbs.pyz", trees, when, min(given.level, 3))
     sbom(out / f"bilbs-{__version__}.cdx.json", given.wheels, __version__, when)

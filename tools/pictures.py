@@ -17,7 +17,6 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
-
 from tests.terminals import on_terminal
 
 ROOT = Path(__file__).parents[1]
@@ -60,9 +59,10 @@ def terminal(target: Path) -> None:
 
 def report(target: Path) -> None:
     """Photograph the report of a box with a dead GPU."""
-    from bilbs_cli.diag import report as report_page
     from tests.diag.judged import dead_gpu
     from tests.parts import chromium
+
+    from bilbs_cli.diag import report as report_page
 
     with tempfile.TemporaryDirectory() as folder, chromium.opened() as browser:
         page = Path(folder) / "report.html"

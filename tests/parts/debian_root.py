@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MIRROR = "http://deb.debian.org/debian"
-INCLUDED = "python3,ca-certificates,sudo,xz-utils,zstd"  # what a box has; nothing of bilbs
+INCLUDED = "python3,sudo"  # what a box has; nothing of bilbs
 ENVIRONMENT = ("env", "-i", "HOME=/root", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "TERM=dumb")
 
 
