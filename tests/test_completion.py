@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from bilbs_cli import command_tree, completing, completion_scripts, main
-from bilbs_cli.support.outbox import Outbox
+from bilbs_cli.support import outbox
 from tests.conftest import SOURCE
 
 PROGRAM = f'#!/bin/sh\nexec {sys.executable} -m bilbs_cli "$@"\n'
@@ -144,9 +144,7 @@ def test_a_file_is_offered_where_one_can_stand(shell: Path) -> None:
 
 
 def test_bash_knows_the_outbox_and_names_of_the_program(shell: Path) -> None:
-    entry = Outbox(Path(os.environ["BILBS_STATE_DIR"]) / "outbox.db").add(
-        "ticket.open", {"subject": "s"}, occurred_at="2026-11-26T08:00:00Z"
-    )
+    entry = outbox.Outbox(outbox.place()).add("ticket.open", {"subject": "s"}, occurred_at="2026-11-26T08:00:00Z")
     assert in_bash(shell, "bilbs support outbox show ob_") == {entry.id}
     assert "xid.79" in in_bash(shell, "bilbs diag explain xid.7")
     assert in_bash(shell, "bilbs config get support.ti") == {"support.tier", "support.timezone"}

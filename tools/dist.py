@@ -29,7 +29,17 @@ DEBIAN = {"x86_64": "amd64", "aarch64": "arm64"}
 GLIBC = ("2_34", "2_28", "2_17")  # manylinux: Debian 12 has 2.36
 OLD_TAGS = {"x86_64": ("manylinux2014", "manylinux_2_12", "manylinux2010", "manylinux1"), "aarch64": ("manylinux2014",)}
 COMMON, ABI3 = "common", "abi3"  # for every Python and machine; for every Python of a machine
-PAGER_MODULES = ("__init__", "__main__", "escape", "errors", "folders", "paths", "support/__init__", "support/pager")
+PAGER_MODULES = (
+    "__init__",
+    "__main__",
+    "escape",
+    "errors",
+    "folders",
+    "paths",
+    "support/__init__",
+    "support/card_file",
+    "support/pager",
+)
 
 
 def run(*argv: str, **more: object) -> None:

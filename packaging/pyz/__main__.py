@@ -78,13 +78,14 @@ def unpack(folder):
     import tempfile
     import zipfile
 
+    safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Debian 12 does not have it
     made = tempfile.mkdtemp(prefix=".bilbs-", dir=folder)
     try:
         with zipfile.ZipFile(sys.path[0]) as archive:
             for name in (part(), abi3(), "common"):
                 data = io.BytesIO(archive.read("parts/%s.tar.xz" % name))
                 with tarfile.open(fileobj=data, mode="r:xz") as tar:
-                    tar.extractall(made)  # made by us, covered by SHA256SUMS
+                    tar.extractall(made, **safe)  # made by us, covered by SHA256SUMS
         os.sync()
     except BaseException as error:
         shutil.rmtree(made, ignore_errors=True)

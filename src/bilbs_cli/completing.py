@@ -38,7 +38,7 @@ def tickets() -> list[str]:
 
 def outbox() -> list[str]:
     """Return the ids of the entries of the outbox."""
-    path = paths.state_dir() / "outbox.db"
+    path = paths.state_dir() / "outbox" / "outbox.db"
     return _ids(path) if path.exists() else []
 
 

@@ -92,6 +92,11 @@ def test_the_zip_without_a_folder_to_write_in_still_runs_and_leaves_nothing(dist
     assert set(Path("/dev/shm").glob(".bilbs-*")) == before
     pager = pyz(dist, "support", "pager", home=None, BILBS_PYZ_CACHE="/proc/nowhere")
     assert "no pager number is known to this box" in pager.stdout + pager.stderr
+    card = tmp_path / ".config/bilbs/card.toml"
+    card.parent.mkdir(parents=True)
+    card.write_text('pager = "+12015550123"\n')
+    known = pyz(dist, "support", "pager", home=tmp_path, BILBS_PYZ_CACHE="/proc/nowhere")
+    assert (known.returncode, known.stdout) == (0, "+12015550123\n")
 
 
 def test_a_folder_that_others_can_write_is_not_run_from(dist: Path, tmp_path: Path) -> None:
@@ -242,7 +247,7 @@ def test_purge_leaves_tickets_unless_it_is_asked_to(installed: Root) -> None:
     assert "/var/lib/bilbs stays" in said
     left = [path for path in ("opt/bilbs", "etc/bilbs/config.toml", "usr/bin/bilbs") if (installed.path / path).exists()]
     assert left == []
-    assert (installed.path / "var/lib/bilbs/outbox.db").exists()
+    assert (installed.path / "var/lib/bilbs/outbox/outbox.db").exists()
     installed.run(f"dpkg -i /root/{DEB}")
     assert "keep me" in installed.run("bilbs support outbox list", status=None)
     installed.run("BILBS_PURGE=everything apt-get purge -y bilbs")
