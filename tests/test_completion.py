@@ -144,6 +144,7 @@ def test_a_file_is_offered_where_one_can_stand(shell: Path) -> None:
 
 
 def test_bash_knows_the_outbox_and_names_of_the_program(shell: Path) -> None:
+    outbox.place().parent.mkdir()
     entry = outbox.Outbox(outbox.place()).add("ticket.open", {"subject": "s"}, occurred_at="2026-11-26T08:00:00Z")
     assert in_bash(shell, "bilbs support outbox show ob_") == {entry.id}
     assert "xid.79" in in_bash(shell, "bilbs diag explain xid.7")
