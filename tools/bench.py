@@ -192,6 +192,34 @@ def reach(place: Path) -> None:
     )
 
 
+def start_of_others(place: Path) -> None:
+    """Offline comparison of plans against `bilbs --version`; a key press; the executable zip, where dist/ has one."""
+    bilbs = str(Path(PYTHON).with_name("bilbs"))
+    version, compare = in_turn(30, lambda: timed([bilbs, "--version"]), lambda: timed([bilbs, "plan", "compare"]))
+    row(
+        "`bilbs plan compare` / `bilbs --version`",
+        f"{compare / version:.2f} ({compare * 1000:.0f} ms)",
+        "start_of_others",
+    )
+    script = place / "bilbs.bash"
+    script.write_bytes(subprocess.run([bilbs, "completion", "bash"], capture_output=True, check=True).stdout)
+    press = f". {script}; COMP_WORDS=(bilbs support ticket show BB-); COMP_CWORD=4; _bilbs"
+    empty, key = in_turn(20, lambda: timed(["bash", "-c", f". {script}"]), lambda: timed(["bash", "-c", press]))
+    row("a key press in bash, with tickets of the cache", f"{(key - empty) * 1000:.0f} ms", "start_of_others")
+    archive = Path(__file__).parents[1] / "dist/bilbs.pyz"
+    if archive.exists():
+        system = "/usr/bin/python3"
+        more = {"BILBS_PYZ_CACHE": str(place / "cache"), "BILBS_PAGER": "+12015550123"}
+        pager = [system, str(archive), "support", "pager"]
+        timed(pager, **more)
+        empty, zipped = in_turn(40, lambda: timed([system, "-c", "pass"]), lambda: timed(pager, **more))
+        row(
+            "`bilbs.pyz support pager` / `python3 -c pass`",
+            f"{zipped / empty:.2f} ({zipped * 1000:.0f} ms)",
+            "start_of_others",
+        )
+
+
 def standard(place: Path) -> None:
     """Time the standard profile against sos report."""
     ours = [*BILBS, "diag", "collect", "--progress", "none", "-o", str(place / "out")]
@@ -335,7 +363,10 @@ def desk(place: Path) -> None:
             row(what, figure, "tools/bench.py desk")
 
 
-BENCHES = {bench.__name__: bench for bench in (start, reach, standard, pipeline, redaction, memory, disk, check, desk)}
+BENCHES = {
+    bench.__name__: bench
+    for bench in (start, reach, start_of_others, standard, pipeline, redaction, memory, disk, check, desk)
+}
 
 
 def main(names: Sequence[str]) -> None:

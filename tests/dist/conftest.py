@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,15 +25,27 @@ def build(out: Path, wheels: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder that wheels are downloaded to."""
-    return tmp_path_factory.mktemp("wheels")
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Return a folder that all workers of a run share."""
+    base = tmp_path_factory.getbasetemp()
+    found = (base if worker_id == "master" else base.parent) / "artifacts"
+    found.mkdir(exist_ok=True)
+    return found
 
 
 @pytest.fixture(scope="session")
-def dist(tmp_path_factory: pytest.TempPathFactory, wheels: Path) -> Path:
-    """Build once."""
-    return build(tmp_path_factory.mktemp("dist"), wheels)
+def wheels(shared: Path) -> Path:
+    """Return the folder that wheels are downloaded to."""
+    return shared / "wheels"
+
+
+@pytest.fixture(scope="session")
+def dist(shared: Path, wheels: Path) -> Path:
+    """Build once; a second worker waits for the first."""
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        out = shared / "dist"
+        return out if (out / "SHA256SUMS").exists() else build(out, wheels)
 
 
 @pytest.fixture(scope="session", params=["bookworm", "trixie"])

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-MIRROR = "http://deb.debian.org/debian"
 INCLUDED = "python3,sudo"  # what a box has; nothing of bilbs
 ENVIRONMENT = ("env", "-i", "HOME=/root", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "TERM=dumb")
 
@@ -40,7 +39,7 @@ class Root:
 def debian_root(folder: Path, suite: str) -> Iterator[Root]:
     """Make a root of a suite (downloads it), mount what a system has, unmount it in the end."""
     made = subprocess.run(
-        ["debootstrap", "--variant=minbase", f"--include={INCLUDED}", suite, str(folder), MIRROR],
+        ["debootstrap", "--variant=minbase", f"--include={INCLUDED}", suite, str(folder)],
         capture_output=True,
         text=True,
         check=False,
