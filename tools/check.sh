@@ -30,4 +30,4 @@ export PATH
 ruff check .
 ruff format --check .
 mypy
-pytest -n auto --maxprocesses 4 --dist loadfile "$@"
+pytest -n auto --maxprocesses 4 --dist loadfile --durations=20 "$@"

@@ -67,10 +67,20 @@ def epoch() -> int:
 def fetch(folder: Path, machines: Iterable[str], pythons: Sequence[str]) -> None:
     """Download the wheels of the libraries for each Python and machine; those that are there stay."""
     folder.mkdir(parents=True, exist_ok=True)
-    jobs = [_download(folder, machine, python) for machine in machines for python in pythons]
+    wanted = [(machine, python) for machine in machines for python in pythons]
+    jobs = [_download(folder, *one) for one in wanted if not _there(folder, *one)]
+    if not jobs:
+        return
     run(*jobs[0])  # it brings what all of them share, so that the others do not write the same files at once
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda argv: run(*argv), jobs[1:]))
+
+
+def _there(folder: Path, machine: str, python: str) -> bool:
+    try:
+        return bool(wheels_for(folder, python, machine))
+    except SystemExit:
+        return False
 
 
 def _download(folder: Path, machine: str, python: str) -> list[str]:
@@ -304,7 +314,7 @@ def sbom(target: Path, wheels: Path, version: str, when: int) -> None:
     from email import message_from_bytes
     from uuid import UUID
 
-    from cyclonedx.factory.license import LicenseFactory
+    from cyclonedx.contrib.license.factories import LicenseFactory
     from cyclonedx.model import HashAlgorithm, HashType
     from cyclonedx.model.bom import Bom
     from cyclonedx.model.component import Component, ComponentType

@@ -15,10 +15,12 @@ from tests.parts.debian_root import Root, debian_root
 ROOT = Path(__file__).parents[2]
 
 
-def build(out: Path, wheels: Path) -> Path:
+IN_TIME = ("--machines", "x86_64", "--pythons", "3.11,3.13", "--level", "1")
+
+
+def build(out: Path, wheels: Path, *flags: str) -> Path:
     """Make the artifacts as `make dist` does, for this machine and the Pythons of the roots alone, and less small: in time."""
-    argv = [sys.executable, str(ROOT / "tools/dist.py"), str(out), "--wheels", str(wheels)]
-    argv += ["--machines", "x86_64", "--pythons", "3.11,3.13", "--level", "1"]
+    argv = [sys.executable, str(ROOT / "tools/dist.py"), str(out), "--wheels", str(wheels), *(flags or IN_TIME)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return out
