@@ -1,5 +1,5 @@
 # For people who work on bilbs; users need only the two commands of the README.
-.PHONY: help check test lint rules bench soak dist lock
+.PHONY: help check test lint rules bench soak packages dist lock
 
 help:           ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/'
@@ -21,6 +21,9 @@ bench:          ## the benchmarks of docs/benchmarks.md (minutes)
 
 soak:           ## the long tests: 200 kills, ten times the random input (an hour at most)
 	BILBS_SOAK=1 .venv/bin/pytest --timeout=1800 $(T)
+
+packages:       ## build the artifacts, try them in clean Debian roots (root, debootstrap, 7 minutes)
+	.venv/bin/pytest tests/dist
 
 dist:           ## wheel, sdist, bilbs.pyz, Debian packages, SBOM and SHA256SUMS in dist/ (twice gives the same bytes)
 	.venv/bin/python tools/dist.py dist --level 6
