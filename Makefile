@@ -23,7 +23,8 @@ soak:           ## the long tests: 200 kills, ten times the random input (an hou
 	BILBS_SOAK=1 .venv/bin/pytest --timeout=1800 $(T)
 
 packages:       ## build the artifacts, try them in clean Debian roots (root, debootstrap, 7 minutes)
-	.venv/bin/pytest tests/dist
+	. tools/python.sh && apt_install debootstrap lintian
+	.venv/bin/pytest tests/packages
 
 dist:           ## wheel, sdist, bilbs.pyz, Debian packages, SBOM and SHA256SUMS in dist/ (twice gives the same bytes)
 	.venv/bin/python tools/dist.py dist --level 6

@@ -10,7 +10,7 @@ if [ -z "${BILBS_CHECK_FAST:-}" ]; then
     missing=$(for pair in cc:gcc ipmi_sim:openipmi ipmitool:ipmitool ipmi-sel:freeipmi-tools zstd:zstd age:age lspci:pciutils \
                           strace:strace mkfs.ext4:e2fsprogs fsfreeze:util-linux mount:mount ip:iproute2 ps:procps tar:tar \
                           xz:xz-utils bzip2:bzip2 git:git journalctl:systemd chromium:chromium \
-                          node:nodejs npm:npm zsh:zsh fish:fish lintian:lintian debootstrap:debootstrap; do
+                          node:nodejs npm:npm zsh:zsh fish:fish groff:groff-base dpkg-deb:dpkg; do
         command -v "${pair%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/${pair%%:*}" ] || [ -x "/sbin/${pair%%:*}" ] || echo "${pair##*:}"; done)
     [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
     [ -d /usr/share/fonts/truetype/dejavu ] || missing="$missing fonts-dejavu-core"

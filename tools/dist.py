@@ -19,6 +19,7 @@ import tarfile
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -102,17 +103,18 @@ def locked() -> dict[str, str]:
     return found
 
 
+def wheels_of(folder: Path, library: str, version: str) -> list[Path]:
+    """Return the wheels of a library that are there, for every Python and machine."""
+    start = f"{library.replace('-', '_')}_{version}_".lower()
+    return [path for path in sorted(folder.glob("*.whl")) if path.name.replace("-", "_").lower().startswith(start)]
+
+
 def wheels_for(folder: Path, python: str, machine: str) -> list[tuple[Path, str]]:
     """Return the wheel of each library for a Python and a machine, with the part that it belongs to."""
     tag = f"cp{python.replace('.', '')}"
     found = []
     for library, version in locked().items():
-        start = f"{library.replace('-', '_').lower()}-{version}-"
-        there = [
-            path
-            for path in sorted(folder.glob("*.whl"))
-            if path.name.replace("-", "_").lower().startswith(start.replace("-", "_"))
-        ]
+        there = wheels_of(folder, library, version)
         pure = [path for path in there if path.name.endswith("-none-any.whl")]
         stable = [path for path in there if "-abi3-" in path.name and machine in path.name]
         own = [path for path in there if f"-{tag}-{tag}-" in path.name and machine in path.name]
@@ -224,7 +226,7 @@ def debian(target: Path, tree: Path, machine: str, version: str, when: int, leve
 
     root = target / f".deb-{machine}"
     shutil.copytree(tree, root / "opt/bilbs/lib", symlinks=True)
-    day = f"{__import__('datetime').datetime.fromtimestamp(when, __import__('datetime').UTC):%Y-%m-%d}"
+    day = f"{datetime.fromtimestamp(when, UTC):%Y-%m-%d}"
     _put(root / "usr/bin/bilbs", (ROOT / "packaging/bin/bilbs").read_bytes(), 0o755)
     _put(root / "usr/bin/diag", (ROOT / "packaging/bin/diag").read_bytes(), 0o755)
     _put(root / "etc/bilbs/config.toml", (ROOT / "packaging/config.toml").read_bytes())
@@ -310,7 +312,6 @@ def _gz(data: bytes) -> bytes:
 
 def sbom(target: Path, wheels: Path, version: str, when: int) -> None:
     """Write the SBOM (CycloneDX 1.6): every library with version, licence, and the hash of each wheel that was used."""
-    from datetime import UTC, datetime
     from email import message_from_bytes
     from uuid import UUID
 
@@ -333,8 +334,7 @@ def sbom(target: Path, wheels: Path, version: str, when: int) -> None:
     )
     bom.metadata.component = own
     for library, wanted in locked().items():
-        start = f"{library.replace('-', '_').lower()}_{wanted}_"
-        used = [path for path in sorted(wheels.glob("*.whl")) if path.name.replace("-", "_").lower().startswith(start)]
+        used = wheels_of(wheels, library, wanted)
         with zipfile.ZipFile(used[0]) as archive:
             name = next(one for one in archive.namelist() if one.endswith(".dist-info/METADATA"))
             meta = message_from_bytes(archive.read(name))

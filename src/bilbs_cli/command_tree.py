@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib import import_module
 from typing import Any, NamedTuple
 
 import typer
 import typer.main
+
+from bilbs_cli.lazy_groups import loaded
 
 
 class Option(NamedTuple):
@@ -58,7 +59,7 @@ def read(root: Any) -> Command:
 
 
 def _command(found: Any, path: tuple[str, ...], line: str) -> Command:
-    real = _loaded(found)
+    real = loaded(found)
     text = _first(real.help or line or "")
     below = [(name, one) for name, one in getattr(real, "commands", {}).items() if not one.hidden]
     return Command(
@@ -74,17 +75,6 @@ def _command(found: Any, path: tuple[str, ...], line: str) -> Command:
 def _first(text: str) -> str:
     """Return the first sentence of a help text."""
     return " ".join(text.split("\f", maxsplit=1)[0].split("\n\n", maxsplit=1)[0].split()).split(". ")[0]
-
-
-def _loaded(found: Any) -> Any:
-    """Return what a name stands for (`LazyGroup`)."""
-    module = getattr(found, "module", None)
-    if not module:
-        return found
-    place, _, name = module.partition(":")
-    app = getattr(import_module(place), name or "app")
-    app.rich_markup_mode = None
-    return typer.main.get_command(app)
 
 
 def _choices(parameter: Any) -> tuple[str, ...]:
@@ -110,7 +100,7 @@ def _option(one: Any) -> Option:
     return Option(
         names,
         value,
-        () if switch else _choices(one),
+        () if switch else words,
         not switch and _is_path(one),
         one.multiple,
         one.help or "",

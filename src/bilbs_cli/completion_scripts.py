@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from bilbs_cli import completion_words
@@ -42,39 +42,39 @@ def _place(one: Command) -> Place:
 def bash(root: Command) -> str:
     """Return the script for bash: /usr/share/bash-completion/completions/bilbs."""
     found = places(root)
+    words = ((one.path, f"echo {_q(' '.join([*dict(one.commands), *one.words]))}") for one in found)
+    flags = ((one.path, f"echo {_q(' '.join(dict(one.flags)))}") for one in found)
     return "\n".join(
         [
             "# bash completion for bilbs and diag; made from the program (bilbs completion bash)",
-            *_asking("_bilbs_ask"),
-            "_bilbs_words() {",
-            '    case "$1" in',
-            *(f"    {_q(one.path)}) echo {_q(' '.join([*dict(one.commands), *one.words]))} ;;" for one in found),
-            "    esac",
-            "}",
-            "_bilbs_flags() {",
-            '    case "$1" in',
-            *(f"    {_q(one.path)}) echo {_q(' '.join(dict(one.flags)))} ;;" for one in found),
-            "    esac",
-            "}",
-            *_value_function("_bilbs_values", found),
+            *_ASK,
+            *_by_place("_bilbs_words", words),
+            *_by_place("_bilbs_flags", flags),
+            *_by_place("_bilbs_values", _values(found)),
             *_BASH.splitlines(),
             "",
         ]
     )
 
 
-def _asking(name: str) -> list[str]:
-    return [f"{name}() {{", f'    bilbs {WORD} "$1" 2>/dev/null', "}"]
+_ASK = ("_bilbs_ask() {", f'    bilbs {WORD} "$1" 2>/dev/null', "}")
 
 
-def _value_function(name: str, found: list[Place]) -> Iterator[str]:
+def _by_place(name: str, cases: Iterable[tuple[str, str]], *otherwise: str) -> Iterator[str]:
+    """Yield a function of bash and zsh that does something for each place."""
     yield f"{name}() {{"
     yield '    case "$1" in'
-    for one in found:
-        for flag, words in one.values:
-            yield f"    {_q(f'{one.path}|{flag}')}) echo {_q(' '.join(words) or '-')} ;;"
+    for place, what in cases:
+        yield f"    {_q(place)}) {what} ;;"
+    yield from otherwise
     yield "    esac"
     yield "}"
+
+
+def _values(found: list[Place]) -> Iterator[tuple[str, str]]:
+    for one in found:
+        for flag, words in one.values:
+            yield f"{one.path}|{flag}", f"echo {_q(' '.join(words) or '-')}"
 
 
 _BASH = r"""
@@ -126,29 +126,19 @@ complete -F _bilbs bilbs diag
 def zsh(root: Command) -> str:
     """Return the script for zsh: a file `_bilbs` in a folder of `fpath`."""
     found = places(root)
+    none = "    *) reply=() ;;"
+    commands = ((one.path, f"reply=({_described(one.commands)})") for one in found if one.commands)
+    flags = ((one.path, f"reply=({_described(one.flags)})") for one in found)
+    arguments = ((one.path, f"echo {_q(' '.join(one.words))}") for one in found if one.words)
     return "\n".join(
         [
             "#compdef bilbs diag",
             "# zsh completion for bilbs and diag; made from the program (bilbs completion zsh)",
-            *_asking("_bilbs_ask"),
-            "_bilbs_commands() {",
-            '    case "$1" in',
-            *(f"    {_q(one.path)}) reply=({_described(one.commands)}) ;;" for one in found if one.commands),
-            "    *) reply=() ;;",
-            "    esac",
-            "}",
-            "_bilbs_flags() {",
-            '    case "$1" in',
-            *(f"    {_q(one.path)}) reply=({_described(one.flags)}) ;;" for one in found),
-            "    *) reply=() ;;",
-            "    esac",
-            "}",
-            "_bilbs_arguments() {",
-            '    case "$1" in',
-            *(f"    {_q(one.path)}) echo {_q(' '.join(one.words))} ;;" for one in found if one.words),
-            "    esac",
-            "}",
-            *_value_function("_bilbs_values", found),
+            *_ASK,
+            *_by_place("_bilbs_commands", commands, none),
+            *_by_place("_bilbs_flags", flags, none),
+            *_by_place("_bilbs_arguments", arguments),
+            *_by_place("_bilbs_values", _values(found)),
             *_ZSH.splitlines(),
             "",
         ]

@@ -22,12 +22,19 @@ class LazyGroup(typer.core.TyperGroup):
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Import the real one and let it parse the rest of the command line."""
-        module, _, name = self.module.partition(":")
-        app = getattr(import_module(module), name or "app")
-        app.rich_markup_mode = None
-        real = typer.main.get_command(app)
+        real = loaded(self)
         real.name = self.name
         return real.make_context(info_name, args, parent, **extra)
+
+
+def loaded(command: Any) -> Any:
+    """Return the command that a name stands for; one that is no `LazyGroup` stands for itself."""
+    if not isinstance(command, LazyGroup):
+        return command
+    module, _, name = command.module.partition(":")
+    app = getattr(import_module(module), name or "app")
+    app.rich_markup_mode = None
+    return typer.main.get_command(app)
 
 
 def add_groups(app: typer.Typer, groups: Iterable[Group]) -> None:

@@ -68,6 +68,19 @@ def parse_since(text: str, now: datetime) -> datetime | None:
     return moment
 
 
+def moment(text: object) -> datetime | None:
+    """Return an RFC 3339 time of a desk in UTC; None for what is none, has no zone, or lies where no calendar can count.
+
+    >>> moment("2026-11-27T10:00:00-05:00").hour, moment("9999-12-31T23:59:59Z"), moment("2026-11-27"), moment(5)
+    (15, None, None, None)
+    """
+    try:
+        found = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return found.astimezone(UTC) if found and found.tzinfo and 1971 <= found.year < 2300 else None
+
+
 def show_size(size: float) -> str:
     """Return bytes for people, by 1000 as `ls --si` does.
 

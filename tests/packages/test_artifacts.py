@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 import stat
 import statistics
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from bilbs_cli import __version__
-from tests.dist.conftest import ROOT, build
-from tests.parts.debian_root import Root
+from tests.packages.conftest import ROOT, build
 
 pytestmark = pytest.mark.timeout(900)
 PYTHON = "/usr/bin/python3"  # the system's, as a customer has it
@@ -45,7 +41,9 @@ def test_the_sbom_names_every_library_with_version_licence_and_hash(dist: Path, 
     bom = json.loads((dist / f"bilbs-{__version__}.cdx.json").read_text())
     assert (bom["bomFormat"], bom["specVersion"]) == ("CycloneDX", "1.6")
     found = {(one["name"], one["version"]) for one in bom["components"]}
-    lines = [line.split(" ; ")[0] for line in (ROOT / "requirements.lock").read_text().splitlines() if "win32" not in line]
+    lines = [
+        line.split(" ; ")[0] for line in (ROOT / "requirements.lock").read_text().splitlines() if "win32" not in line
+    ]
     assert found == {tuple(line.split("==")) for line in lines}
     assert all(one["licenses"] and one["hashes"] and one["purl"] for one in bom["components"])
     sums = {one["bom-ref"]: one["hashes"][0]["content"] for one in bom["components"]}
@@ -54,7 +52,9 @@ def test_the_sbom_names_every_library_with_version_licence_and_hash(dist: Path, 
 
 
 def test_lintian_finds_no_error(dist: Path) -> None:
-    done = subprocess.run(["lintian", "--fail-on", "error", str(dist / DEB)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["lintian", "--fail-on", "error", str(dist / DEB)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout
 
 
@@ -130,21 +130,3 @@ def test_the_pager_from_the_zip_is_quick_after_the_first_run(dist: Path, tmp_pat
     seconds(*pager)
     ratios = [seconds(*pager) / seconds("-c", "pass") for _ in range(15)]
     assert statistics.median(ratios) <= 3
-
-
-# --- units -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("unit", ["bilbs-check.service", "bilbs-flush.service"])
-def test_the_units_are_hardened(unit: str) -> None:
-    argv = ["systemd-analyze", "security", "--offline=true", "--threshold=40", str(ROOT / "packaging/systemd" / unit)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-300:]
-
-
-def test_every_page_of_the_manual_reads_without_a_warning(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, str(ROOT / "tools/manual_pages.py"), str(tmp_path)], check=True, capture_output=True)
-    pages = sorted(tmp_path.rglob("*.[17]"))
-    assert len(pages) > 80
-    done = subprocess.run(["groff", "-man", "-ww", "-z", *map(str, pages)], capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert [line for line in done.stderr.splitlines() if ".so" not in line and "can't open" not in line] == []

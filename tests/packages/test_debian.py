@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import shutil
-import stat
-import statistics
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from bilbs_cli import __version__
-from tests.dist.conftest import ROOT, build
+from tests.packages.conftest import ROOT
 from tests.parts.debian_root import Root
 
 pytestmark = pytest.mark.timeout(900)
 DEB = f"bilbs_{__version__}_amd64.deb"
-
 
 
 @pytest.fixture
@@ -43,17 +36,22 @@ def test_from_a_bare_root_to_the_first_bundle_without_a_download(debian: Root, d
     debian.run("cd /root && bilbs diag collect --progress none", status=None)
     took = time.monotonic() - start
     assert list((debian.path / "root").glob("bilbs-diag-*.tar.zst"))
-    (debian.path / "root/took").write_text(f"{took:.1f}")
     assert took <= 60, took  # the bar is 20 s on a quiet machine (docs/benchmarks.md); here other tests run beside it
 
 
 def test_everything_lies_where_an_admin_looks(installed: Root) -> None:
     assert installed.run("bilbs --version; diag --version") == f"bilbs {__version__}\nbilbs {__version__}\n"
     for path in (
-        "usr/share/man/man1/bilbs.1.gz", "usr/share/man/man1/diag.1.gz", "usr/share/man/man7/bilbs-exit-codes.7.gz",
-        "usr/share/bash-completion/completions/bilbs", "usr/share/zsh/vendor-completions/_bilbs",
-        "usr/share/fish/vendor_completions.d/bilbs.fish", "usr/lib/systemd/system/bilbs-check.timer", "etc/bilbs/config.toml",
-        "usr/share/doc/bilbs/air-gap.md", "usr/share/doc/bilbs/examples/sudoers",
+        "usr/share/man/man1/bilbs.1.gz",
+        "usr/share/man/man1/diag.1.gz",
+        "usr/share/man/man7/bilbs-exit-codes.7.gz",
+        "usr/share/bash-completion/completions/bilbs",
+        "usr/share/zsh/vendor-completions/_bilbs",
+        "usr/share/fish/vendor_completions.d/bilbs.fish",
+        "usr/lib/systemd/system/bilbs-check.timer",
+        "etc/bilbs/config.toml",
+        "usr/share/doc/bilbs/air-gap.md",
+        "usr/share/doc/bilbs/examples/sudoers",
     ):
         assert (installed.path / path).exists(), path
     assert installed.run("getent group bilbs").startswith("bilbs:")
@@ -87,31 +85,30 @@ def test_the_table_of_permissions_is_true(installed: Root) -> None:
     assert (installed.path / "tmp/member.zst").stat().st_size > 1000
     as_user("plain", sudo)
     assert not (installed.path / "tmp/plain.zst").stat().st_size
-    for forbidden in ("diag collect -o /etc/x", "diag collect -o - --sysroot /home", "config list", "diag redact /etc/shadow", "support outbox list"):
+    for forbidden in (
+        "diag collect -o /etc/x",
+        "diag collect -o - --sysroot /home",
+        "config list",
+        "diag redact /etc/shadow",
+        "support outbox list",
+    ):
         said = as_user("member", f"sudo -n bilbs {forbidden}")
         assert "password is required" in said or "not allowed" in said, (forbidden, said)
 
 
-def test_the_units_are_well_formed_and_their_commands_exist(installed: Root, tmp_path: Path) -> None:
-    units = sorted((ROOT / "packaging/systemd").iterdir())
-    for unit in units:  # the program is in the root, not here
-        (tmp_path / unit.name).write_text(unit.read_text().replace("/usr/bin/bilbs ", "/bin/true "))
-    argv = ["systemd-analyze", "verify", "--man=false", *map(str, sorted(tmp_path.iterdir()))]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    assert done.stderr == ""
-    for unit in units:
-        for line in unit.read_text().splitlines():
-            if line.startswith("ExecStart="):
-                command = line.removeprefix("ExecStart=")
-                installed.run(f"mkdir -p /run/bilbs; {command}", status=None)
-                words = command.split()
-                shown = installed.run(f"{' '.join(words[:3 if 'diag' in words else 4])} --help")
-                assert all(word in shown for word in words if word.startswith("--")), command
-    assert "bilbs_" in (installed.path / "run/bilbs/bilbs.prom").read_text()
-    assert os.access(installed.path / "run/bilbs/bilbs.prom", os.R_OK)
+def test_the_commands_of_the_units_run(installed: Root) -> None:
+    for unit in sorted((ROOT / "packaging/systemd").glob("*.service")):
+        command = next(line for line in unit.read_text().splitlines() if line.startswith("ExecStart="))
+        said = installed.run(f"mkdir -p /run/bilbs; {command.removeprefix('ExecStart=')}", status=None)
+        assert "[usage]" not in said, said
+    page = installed.path / "run/bilbs/bilbs.prom"
+    assert "bilbs_" in page.read_text()
+    assert page.stat().st_mode & 0o444 == 0o444
 
 
-def test_settings_of_the_admin_survive_an_upgrade_and_so_do_ticket_and_bundle(installed: Root, dist: Path, tmp_path: Path) -> None:
+def test_settings_of_the_admin_survive_an_upgrade_and_so_do_ticket_and_bundle(
+    installed: Root, dist: Path, tmp_path: Path
+) -> None:
     installed.run("echo '[support]\ntier = \"box\"' > /etc/bilbs/config.toml")
     installed.run("bilbs support ticket open -s sev2 -m 'GPU 1 is gone'", status=75)
     installed.run(
@@ -125,7 +122,11 @@ def test_settings_of_the_admin_survive_an_upgrade_and_so_do_ticket_and_bundle(in
     control = newer / "DEBIAN/control"
     control.write_text(control.read_text().replace(f"Version: {__version__}", "Version: 99.0"))
     package = installed.path / "root/newer.deb"
-    subprocess.run(["dpkg-deb", "--root-owner-group", "-Znone", "--build", str(newer), str(package)], check=True, capture_output=True)
+    subprocess.run(
+        ["dpkg-deb", "--root-owner-group", "-Znone", "--build", str(newer), str(package)],
+        check=True,
+        capture_output=True,
+    )
     installed.run("DEBIAN_FRONTEND=noninteractive apt-get install -y /root/newer.deb")
     assert "99.0" in installed.run("dpkg-query -W bilbs")
     assert "GPU 1 is gone" in installed.run("bilbs support outbox list", status=None)
@@ -141,7 +142,9 @@ def test_purge_leaves_tickets_unless_it_is_asked_to(installed: Root) -> None:
     installed.run("bilbs support ticket open -m 'keep me'", status=75)
     said = installed.run("apt-get purge -y bilbs")
     assert "/var/lib/bilbs stays" in said
-    left = [path for path in ("opt/bilbs", "etc/bilbs/config.toml", "usr/bin/bilbs") if (installed.path / path).exists()]
+    left = [
+        path for path in ("opt/bilbs", "etc/bilbs/config.toml", "usr/bin/bilbs") if (installed.path / path).exists()
+    ]
     assert left == []
     assert (installed.path / "var/lib/bilbs/outbox/outbox.db").exists()
     installed.run(f"dpkg -i /root/{DEB}")
@@ -156,5 +159,3 @@ def test_the_zip_runs_in_a_bare_root_too(debian: Root, dist: Path) -> None:
     said = debian.run("cd /root && ./bilbs.pyz support ticket open -m 'from a zip'", status=75)
     assert "outbox" in said
     debian.run("rm -rf /var/cache/bilbs /var/lib/bilbs /root/bilbs.pyz")
-
-

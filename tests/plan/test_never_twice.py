@@ -101,7 +101,7 @@ from bilbs_cli.support import transport
 real = transport.send
 def send(client, method, url, **more):
     raw = real(client, method, url, **more)
-    if sent := (method == "POST" and url.endswith("/subscriptions")) or send.lost:
+    if (method == "POST" and url.endswith("/subscriptions")) or send.lost:
         send.lost = True
         raise transport.NoAnswer("the line is cut")
     return raw

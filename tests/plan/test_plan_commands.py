@@ -318,3 +318,37 @@ sys.exit(main.run(sys.argv[2:]))
     ended = bilbs(str(november.store.folder), "plan", "cancel", "support", "--yes", program=program)
     assert (ended.status, "has changed since it was shown" in ended.stderr) == (6, True)
     assert subscribed(november)["_facts"]["ends"] is None
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"period": None, "next": 5, "monthly": "much"},
+        {"period": {}, "next": {"at": "2026-12-01T00:00:00Z"}, "monthly": {}},
+        {"period": {"begins_at": 1, "ends_at": "9999-12-31T23:59:59-23:00"}, "usage": 7, "zone": "Nowhere/At_All"},
+        {
+            "effective_at": "0001-01-01T00:00:00+14:00",
+            "state": "\\u001b[2J",
+            "next_review_at": "9999-12-31T23:59:59-23:00",
+        },
+        {"tier": None, "boxes": None, "state": "cancelling", "zone": "../../etc/passwd"},
+    ],
+)
+def test_a_desk_that_lies_about_the_subscription_crashes_nothing(
+    bilbs: Bilbs, november: Sandbox, lie: dict[str, Any]
+) -> None:
+    program = f"""
+import sys, json
+from bilbs_cli import main
+from bilbs_cli.plan import account
+from bilbs_cli.support import api
+real, pages = account.newest, api.Desk.pages
+account.newest = lambda desk: {{**real(desk), **json.loads('''{json.dumps(lie)}''')}}
+api.Desk.pages = lambda desk, path, params, **more: iter([{{"sla": 5, "severity": 7, "number": None}}]) if path == "/tickets" else pages(desk, path, params, **more)
+sys.exit(main.run(sys.argv[1:]))
+"""
+    for arguments in (("status",), ("cancel", "support", "--dry-run"), ("resume", "support", "--dry-run")):
+        ended = bilbs("plan", *arguments, program=program)
+        assert ended.status in {0, 2, 5, 6}, ended.stderr
+        assert "crash" not in ended.stderr
+        assert "\x1b[2J" not in ended.stdout

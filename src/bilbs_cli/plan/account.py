@@ -10,14 +10,14 @@ from zoneinfo import ZoneInfo
 
 from bilbs_cli.errors import BilbsError, LoginNeeded, NotFound, PermissionNeeded
 from bilbs_cli.plan import subscription
-from bilbs_cli.plan.quote import moment
 from bilbs_cli.plan.subscription import Dates
+from bilbs_cli.quantities import moment
+from bilbs_cli.support import ticket_view
 from bilbs_cli.support.api import Desk
 
 Document = dict[str, Any]
 Wanted = Mapping[str, tuple[str, Mapping[str, Any]]]  # lists by name: path and parameters
 PAGE, MOST = 100, 2000  # items of a list; what is over it is not counted, and said
-OPEN = ("new", "open", "waiting_customer", "waiting_third_party")
 RMA_DONE = "reported"
 RIGHT = "plan:write"
 
@@ -126,7 +126,7 @@ def lists(desk: Desk, wanted: Wanted) -> Lists:
 
 LEDGER: Wanted = {"hours": ("/consulting/ledger", {})}
 VISITS: Wanted = {"visits": ("/visits", {})}
-OPEN_TICKETS: Wanted = {"tickets": ("/tickets", {"status": list(OPEN)})}
+OPEN_TICKETS: Wanted = {"tickets": ("/tickets", {"status": list(ticket_view.OPEN)})}
 RMAS: Wanted = {"RMAs": ("/rmas", {})}
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple  # no __future__ annotations: each text would be compiled anew at every start
 
 from bilbs_cli.providers.model import METRICS, Channel, Entitlement, Price, Provider, Target, Tier
-from bilbs_cli.providers.words import entitled, price_words, promise
+from bilbs_cli.providers.words import entitled, limit_s, price_words, promise
 
 NONE = "-"  # what a plan does not say is no promise
 
@@ -141,9 +141,14 @@ def _promises(one: Offer, metric: str) -> str:
 
 
 def _promised(one: Offer, target: Target) -> str:
+    return f"{when(one, target)}{promise(one.provider, target)}"
+
+
+def when(one: Offer, target: Target) -> str:
+    """Return for which levels and kinds of tickets something is promised: `Sev-2, hardware: `; empty for all."""
     names = [level.name for level in one.provider.severities if level.id in target.severities]
-    when = ", ".join([*names, *target.kinds])
-    return f"{when}{': ' if when else ''}{promise(one.provider, target)}"
+    found = ", ".join([*names, *target.kinds])
+    return f"{found}: " if found else ""
 
 
 def _entitlement_ids(found: tuple[Offer, ...]) -> list[str]:
@@ -214,7 +219,7 @@ def _target_json(one: Offer, target: Target) -> dict[str, Any]:
     return {
         "metric": target.metric,
         "limit": target.limit.text,
-        "seconds": target.limit.seconds or (target.limit.days * calendar.day_s if calendar else 0) or None,
+        "seconds": limit_s(one.provider, target) or None,
         "severities": list(target.severities),
         "kinds": list(target.kinds),
         "hours": calendar.hours if calendar else None,

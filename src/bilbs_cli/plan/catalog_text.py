@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from bilbs_cli.escape import visible
-from bilbs_cli.plan.catalog import NONE, Offer, Row, rows
+from bilbs_cli.plan.catalog import NONE, Offer, Row, rows, when
 from bilbs_cli.providers.model import METRICS, Target
-from bilbs_cli.providers.words import entitled, price_words, promise
+from bilbs_cli.providers.words import entitled, ours, price_words, promise
 from bilbs_cli.tables import cells, folded, wrapped
 
 NAME = 16  # columns of a feature's name
@@ -34,11 +34,11 @@ def page(offer: Offer, width: int) -> str:
     if others:
         lines += ["", "Also promised"]
         for target in others:
-            lines += _target(offer, target, f"{METRICS[target.metric]}: {_when(offer, target)}", width)
+            lines += _target(offer, target, f"{METRICS[target.metric]}: {when(offer, target)}", width)
     if offer.entitlements:
         lines += ["", "Included"]
         for entry in offer.entitlements:
-            lines += wrapped(f"{entry.text}{entitled(entry)}   {entry.source}{_ours(entry.assumed)}", "  - ", width)
+            lines += wrapped(f"{entry.text}{entitled(entry)}   {entry.source}{ours(entry.assumed)}", "  - ", width)
     lines += ["", "Channels, the first one first"]
     for number, channel in enumerate(offer.channels, 1):
         lines += wrapped(f"{channel.name}: {channel.address or 'on the wallet card'}", f"  {number}. ", width)
@@ -46,7 +46,7 @@ def page(offer: Offer, width: int) -> str:
     if terms:
         lines += ["", "Terms"]
         for term in terms:
-            lines += wrapped(f"{term.text}   {term.source}{_ours(term.assumed)}", "  - ", width)
+            lines += wrapped(f"{term.text}   {term.source}{ours(term.assumed)}", "  - ", width)
     return "\n".join(lines)
 
 
@@ -59,21 +59,11 @@ def _responses(offer: Offer, width: int) -> Iterator[str]:
             yield from _target(offer, target, f"{level.name}: ", width)
 
 
-def _when(offer: Offer, target: Target) -> str:
-    names = [level.name for level in offer.provider.severities if level.id in target.severities]
-    found = ", ".join([*names, *target.kinds])
-    return f"{found}: " if found else ""
-
-
 def _target(offer: Offer, target: Target, head: str, width: int) -> list[str]:
     outer = " (outer limit)" if target.role == "outer" else ""
     return wrapped(
-        f"{head}{promise(offer.provider, target)}{outer}   {target.source}{_ours(target.assumed)}", "  - ", width
+        f"{head}{promise(offer.provider, target)}{outer}   {target.source}{ours(target.assumed)}", "  - ", width
     )
-
-
-def _ours(assumed: frozenset[str]) -> str:
-    return f" (assumed: {', '.join(sorted(assumed))})" if assumed else ""
 
 
 def side_by_side(compared: Sequence[Offer], width: int) -> str:

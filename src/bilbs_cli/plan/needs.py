@@ -6,7 +6,7 @@ from typing import NamedTuple  # no __future__ annotations: each text would be c
 
 from bilbs_cli.plan.catalog import Offer
 from bilbs_cli.providers.limits import parse_limit
-from bilbs_cli.providers.words import price_words, promise
+from bilbs_cli.providers.words import limit_s, price_words, promise
 
 GRAMMAR = (
     ("response:LEVEL<=TIME", "first response to a severity, for example response:critical<=1h"),
@@ -99,9 +99,7 @@ def _response(level: str, seconds: int) -> Callable[[Offer], str]:
         found = offer.response(severity.id)
         if found is None:
             return f"{severity.name}: nothing is promised"
-        within = found.limit.seconds or (
-            found.limit.days * offer.provider.calendar(found.calendar).day_s if found.limit.days else 0
-        )
+        within = limit_s(offer.provider, found)
         return "" if 0 < within <= seconds else f"{severity.name}: {promise(offer.provider, found)}"
 
     return unmet

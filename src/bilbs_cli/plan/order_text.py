@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any
 
-from bilbs_cli.plan.quote import Money, Quote, moment
+from bilbs_cli.plan.quote import Money, Quote
 from bilbs_cli.plan.subscription import ARCHIVED_DAYS, RESTORABLE_MONTHS, Dates
+from bilbs_cli.quantities import moment
 from bilbs_cli.tables import cells, wrapped
 
 KINDS = {
@@ -134,19 +135,24 @@ def _status(data: Mapping[str, Any], where: tzinfo) -> list[tuple[str, str]]:
 
 
 def _price(data: Mapping[str, Any]) -> str:
-    found = data["monthly"]
-    return f", {found['amount']} {found['currency']} a month before tax" if isinstance(found, dict) else ""
+    found = _object(data["monthly"])
+    return f", {found.get('amount')} {found.get('currency')} a month before tax" if found else ""
+
+
+def _object(found: Any) -> Mapping[str, Any]:
+    """Return an object of the desk; what is none says nothing."""
+    return found if isinstance(found, dict) else {}
 
 
 def _periods(data: Mapping[str, Any], where: tzinfo) -> list[tuple[str, str]]:
-    begins, ends = moment(data["period"]["begins_at"]), moment(data["period"]["ends_at"])
+    period, then = _object(data["period"]), _object(data["next"])
+    begins, ends = moment(period.get("begins_at")), moment(period.get("ends_at"))
     rows = []
     if begins and ends and data["state"] in {"active", "cancelling"}:
         rows.append(("period", f"{day(begins, where)} until {day(ends, where)} ({getattr(where, 'key', where)})"))
-    then = data["next"]
-    at = moment(then["at"]) if then else None
-    if then and at:
-        rows.append(("from then on", f"{then['tier']}, {boxes(then['boxes'])}, from {day(at, where)}"))
+    at = moment(then.get("at"))
+    if at:
+        rows.append(("from then on", f"{then.get('tier')}, {boxes(then.get('boxes'))}, from {day(at, where)}"))
     for name, what in (
         ("effective_at", "ends" if data["state"] == "cancelling" else "ended"),
         ("transcript_export_until", "export until"),

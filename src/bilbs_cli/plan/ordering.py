@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,9 +73,10 @@ def _sent(desk: Desk, step: Pending) -> Done:
         if answer.code == EXPIRED:
             raise QuoteExpired
         raise _refused(answer)
-    found = _made(desk, step)
-    if found is not None:
-        return _receipt(step, found)
+    with suppress(BilbsError):  # then nobody knows: the same step again
+        found = _made(desk, step)
+        if found is not None:
+            return _receipt(step, found)
     if isinstance(answer, Later):
         raise Unavailable(
             f"no receipt from the desk: {answer.reason}",
@@ -87,17 +89,12 @@ def _sent(desk: Desk, step: Pending) -> Done:
 
 def settled(desk: Desk, step: Pending) -> Done | None:
     """Return what became of a step without a receipt; None where the desk does not have it. Raises as `Desk.get`."""
-    found = account.newest(desk)
-    if found is None or found.get("quote_id") != step.quote.get("quote_id"):
-        return None
-    return _receipt(step, found)._replace(earlier=True)
+    found = _made(desk, step)
+    return _receipt(step, found)._replace(earlier=True) if found else None
 
 
 def _made(desk: Desk, step: Pending) -> dict[str, Any] | None:
-    try:
-        found = account.newest(desk)
-    except BilbsError:
-        return None  # then nobody knows: the same step again
+    found = account.newest(desk)
     return found if found and found.get("quote_id") == step.quote.get("quote_id") else None
 
 

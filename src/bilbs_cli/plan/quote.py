@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from bilbs_cli.errors import Unavailable
+from bilbs_cli.quantities import moment
 
 _AMOUNT = re.compile(r"(-?)(\d{1,12})\.(\d{2})", re.ASCII)
 
@@ -111,12 +112,3 @@ def _time(doc: Mapping[str, Any], name: str) -> datetime:
     if found is None:
         raise broken(name, "no time")
     return found
-
-
-def moment(text: Any) -> datetime | None:
-    """Return an RFC 3339 time, None for anything else."""
-    try:
-        found = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-    return found if found is not None and found.tzinfo is not None else None

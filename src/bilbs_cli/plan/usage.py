@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any, NamedTuple
 
-from bilbs_cli.plan.quote import moment
 from bilbs_cli.providers.model import Entitlement, Tier
+from bilbs_cli.quantities import moment
 
 CONSULTING, ONSITE = "consulting", "onsite"  # the entitlements that lists of the desk count
 Document = Mapping[str, Any]
@@ -104,7 +104,8 @@ def attainment(tickets: Iterable[Document], now: datetime, zone: tzinfo) -> dict
     """Return the first responses that came due in the month of now, by the clocks of the desk, and those that came late."""
     met, running, breaches = 0, 0, []
     for ticket in tickets:
-        for clock in ticket.get("sla") or ():
+        clocks = ticket.get("sla")
+        for clock in clocks if isinstance(clocks, list) else ():
             if not isinstance(clock, dict) or clock.get("metric") != "first_response" or clock.get("role") == "outer":
                 continue
             if not _same(clock.get("due_at"), now, zone, "%Y-%m"):

@@ -1,5 +1,7 @@
 """Prices, entitlements and limits of a plan in the words that people read."""
 
+from collections.abc import Iterable
+
 from bilbs_cli.providers.model import Entitlement, Price, Provider, Target
 
 HOURS_24X7 = "24x7"
@@ -20,6 +22,19 @@ def entitled(one: Entitlement) -> str:
         return ""
     per = {"once": " once", "": ""}.get(one.per, f" a {one.per}")
     return f" [{one.amount:g}{'' if one.unit == '%' else ' '}{one.unit}{per}]"
+
+
+def ours(assumed: Iterable[str]) -> str:
+    """Return the mark of what is ours and not the document's, empty where all of it is the document's."""
+    keys = sorted(assumed)
+    return f" (assumed{'' if keys == ['all'] else ': ' + ', '.join(keys)})" if keys else ""
+
+
+def limit_s(provider: Provider, target: Target) -> int:
+    """Return a limit in seconds of its calendar; 0 for one that is no time."""
+    if target.limit.days and target.calendar:
+        return target.limit.days * provider.calendar(target.calendar).day_s
+    return target.limit.seconds
 
 
 def promise(provider: Provider, target: Target) -> str:

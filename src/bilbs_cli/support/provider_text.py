@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from bilbs_cli.providers.model import METRICS, PAUSES, STARTS, Calendar, Provider, Target
-from bilbs_cli.providers.words import entitled, price_words
+from bilbs_cli.providers.words import entitled, ours, price_words
 from bilbs_cli.tables import wrapped
 
 
@@ -31,22 +31,17 @@ def page(provider: Provider, width: int) -> str:
     return "\n".join(lines)
 
 
-def _ours(assumed: Iterable[str]) -> str:
-    keys = sorted(assumed)
-    return f" (assumed{'' if keys == ['all'] else ': ' + ', '.join(keys)})" if keys else ""
-
-
 def _severities(provider: Provider, width: int) -> Iterator[str]:
     for one in provider.severities:
         default = "; what an unmarked ticket gets" if one.id == provider.default_severity else ""
-        yield from wrapped(f"{one.name}: {one.definition}{default}{_ours(one.assumed)}", f"  {one.id:<10} ", width)
+        yield from wrapped(f"{one.name}: {one.definition}{default}{ours(one.assumed)}", f"  {one.id:<10} ", width)
         if one.aliases:
             yield from wrapped(", ".join(one.aliases), "             also ", width)
 
 
 def _calendars(provider: Provider, width: int) -> Iterator[str]:
     for one in provider.calendars:
-        yield from wrapped(f"{_hours(one)}; {one.source}{_ours(one.assumed)}", f"  {one.id:<10} ", width)
+        yield from wrapped(f"{_hours(one)}; {one.source}{ours(one.assumed)}", f"  {one.id:<10} ", width)
 
 
 def _hours(one: Calendar) -> str:
@@ -60,7 +55,7 @@ def _hours(one: Calendar) -> str:
 def _targets(provider: Provider, width: int) -> Iterator[str]:
     for one in provider.targets:
         yield from wrapped(_target(provider, one), "  ", width)
-        yield from wrapped(f'"{one.clause}" {one.source}{_ours(one.assumed)}', "      ", width)
+        yield from wrapped(f'"{one.clause}" {one.source}{ours(one.assumed)}', "      ", width)
 
 
 def _target(provider: Provider, one: Target) -> str:
@@ -78,14 +73,14 @@ def _tiers(provider: Provider, width: int) -> Iterator[str]:
         how = "self-service" if tier.self_service else f"ask {tier.contact}" if tier.contact else ""
         yield from wrapped(f"{tier.name}: {price}{f'; {how}' if how else ''}", f"  {tier.id:<12} ", width)
         for one in tier.entitlements:
-            yield from wrapped(f"{one.text}{entitled(one)}{_ours(one.assumed)}", "               - ", width)
+            yield from wrapped(f"{one.text}{entitled(one)}{ours(one.assumed)}", "               - ", width)
 
 
 def _channels(provider: Provider, width: int) -> Iterator[str]:
     for number, one in enumerate(provider.channels, 1):
         address = one.address or f"on the wallet card ({one.card})"
         only = f" [{', '.join((*one.severities, *one.tiers))}]" if one.severities or one.tiers else ""
-        yield from wrapped(f"{one.name}: {address}{only}{_ours(one.assumed)}", f"  {number}. ", width)
+        yield from wrapped(f"{one.name}: {address}{only}{ours(one.assumed)}", f"  {number}. ", width)
         yield from wrapped(one.what, "     ", width)
 
 
@@ -99,7 +94,7 @@ def _terms(provider: Provider, width: int) -> Iterator[str]:
         tiers = f" [{', '.join(one.tiers)}]" if one.tiers else ""
         value = f"{one.value:g}" if isinstance(one.value, int | float) else one.value
         yield from wrapped(
-            f"{one.text}: {value} {one.unit}".rstrip() + f"{tiers} {one.source}{_ours(one.assumed)}", "  - ", width
+            f"{one.text}: {value} {one.unit}".rstrip() + f"{tiers} {one.source}{ours(one.assumed)}", "  - ", width
         )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
 
 from bilbs_cli.providers.model import METRICS
-from bilbs_cli.quantities import show_size, show_span
+from bilbs_cli.quantities import moment, show_size, show_span
 from bilbs_cli.support.sla.history import LOOKS
 from bilbs_cli.tables import clip, wrapped
 
@@ -34,15 +34,6 @@ def rows(doc: Any, name: str) -> list[Mapping[str, Any]]:
     """Return the list of objects at `name`, without what is no object."""
     found = doc.get(name) if isinstance(doc, Mapping) else None
     return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
-
-
-def time_of(value: str) -> datetime | None:
-    """Return an RFC 3339 time, None for what is none."""
-    try:
-        found = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return found.astimezone(UTC) if found.tzinfo and 1971 <= found.year < 2300 else None
 
 
 def name_of(ticket: Ticket) -> str:
@@ -81,7 +72,7 @@ def next_clock(ticket: Ticket) -> Mapping[str, Any] | None:
 
 def due(clock: Mapping[str, Any], now: datetime) -> str:
     """Return how long is left, or how late it is."""
-    at = time_of(text(clock, "due_at"))
+    at = moment(text(clock, "due_at"))
     if at is None:
         return state_of(clock)
     left = (at - now).total_seconds()
@@ -195,7 +186,7 @@ def is_human(event: Mapping[str, Any]) -> bool:
 
 def when(value: str, zone: tzinfo) -> str:
     """Return a time for people in a zone, to the minute."""
-    found = time_of(value)
+    found = moment(value)
     return f"{found.astimezone(zone):%a %m-%d %H:%M}" if found else ""
 
 

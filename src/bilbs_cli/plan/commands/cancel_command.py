@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from bilbs_cli.plan.subscription import Dates
+    from bilbs_cli.providers.model import Tier
     from bilbs_cli.support.api import Desk
 
 app = typer.Typer(add_completion=False)
@@ -57,7 +58,7 @@ def cancel(
                 next="bilbs support contacts",
             )
         tier = provider.tier(str(doc.get("tier")))
-        data = {**_consequences(desk, doc, dates), **_hours(desk, tier, where)}
+        data = _consequences(desk, doc, dates, tier, where)
         page = order_text.cancel_page(data, dates, where, terminal.width())
         if dry_run:
             terminal.emit(KIND, data, text=f"{page}\n\nNothing was changed: this was --dry-run.")
@@ -74,42 +75,31 @@ def cancel(
         _cancelled(desk, doc, data, dates, where)
 
 
-def _consequences(desk: Desk, doc: dict[str, Any], dates: Dates) -> dict[str, Any]:
-    from bilbs_cli.plan import account
+def _consequences(desk: Desk, doc: dict[str, Any], dates: Dates, tier: Tier | None, where: tzinfo) -> dict[str, Any]:
+    """Return what a cancellation means; a list that the desk does not give is None, with a warning."""
+    from bilbs_cli.plan import account, usage
 
-    asked = account.lists(desk, {**account.OPEN_TICKETS, **account.RMAS})
+    asked = account.lists(desk, {**account.OPEN_TICKETS, **account.RMAS, **account.LEDGER})
     for problem in asked.problems:
         terminal.warn(problem)
-    tickets, rmas = asked.found["tickets"], asked.found["RMAs"]
+    tickets, rmas, ledger = (asked.found[name] for name in ("tickets", "RMAs", "hours"))
     open_rmas = None if rmas is None else [one for one in rmas if one.get("state") != account.RMA_DONE]
+    hours = None if ledger is None else usage.hours(ledger, tier, desk.date or datetime.now(UTC), where)
     return {
         "subscription_id": doc.get("id"),
         "state": doc.get("state"),
         "tier": doc.get("tier"),
         "boxes": doc.get("boxes"),
         **account.dates_json(dates),
-        "open_tickets": None
-        if tickets is None
-        else [{name: one.get(name) for name in ("id", "number", "subject", "status")} for one in tickets],
-        "open_rmas": None
-        if open_rmas is None
-        else [
-            {name: one.get(name) for name in ("id", "state", "oem", "case_number", "ticket_id")} for one in open_rmas
-        ],
+        "open_tickets": _short(tickets, ("id", "number", "subject", "status")),
+        "open_rmas": _short(open_rmas, ("id", "state", "oem", "case_number", "ticket_id")),
+        "unused_hours": None if hours is None else hours.left + hours.prepaid_left,
+        "prepaid_hours_lost": None if hours is None else hours.prepaid_left,
     }
 
 
-def _hours(desk: Desk, tier: Any, where: tzinfo) -> dict[str, float | None]:
-    from bilbs_cli.plan import account, usage
-
-    asked = account.lists(desk, account.LEDGER)
-    for problem in asked.problems:
-        terminal.warn(problem)
-    ledger = asked.found["hours"]
-    if ledger is None:
-        return {"unused_hours": None, "prepaid_hours_lost": None}
-    found = usage.hours(ledger, tier, desk.date or datetime.now(UTC), where)
-    return {"unused_hours": found.left + found.prepaid_left, "prepaid_hours_lost": found.prepaid_left}
+def _short(rows: list[dict[str, Any]] | None, names: tuple[str, ...]) -> list[dict[str, Any]] | None:
+    return None if rows is None else [{name: one.get(name) for name in names} for one in rows]
 
 
 def _export(desk: Desk, folder: Path | None, *, ask: bool) -> None:

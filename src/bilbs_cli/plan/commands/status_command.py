@@ -82,7 +82,8 @@ def gather(desk: Desk, settings: Config, fallback: tzinfo) -> dict[str, Any]:
     standing = state in {subscription.ACTIVE, subscription.CANCELLING}
     tier = provider.tier(str(doc.get("tier"))) if doc and standing else None
     found = doc or {}
-    counted = [one for one in found.get("usage") or () if isinstance(one, dict)]
+    usages = found.get("usage")
+    counted = [one for one in usages if isinstance(one, dict)] if isinstance(usages, list) else []
     ledger, tickets = asked.found["hours"], asked.found["tickets"]
     return {
         "api": desk.base,

@@ -1,0 +1,50 @@
+"""What needs no package to be tried: the units, the manual pages."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Bilbs
+
+ROOT = Path(__file__).parents[1]
+UNITS = sorted((ROOT / "packaging/systemd").iterdir())
+SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda path: path.name)
+def test_the_units_are_hardened(unit: Path) -> None:
+    argv = ["systemd-analyze", "security", "--offline=true", "--threshold=40", str(unit)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-300:]
+
+
+def test_the_units_are_well_formed(tmp_path: Path) -> None:
+    for unit in UNITS:  # the program is not installed here
+        (tmp_path / unit.name).write_text(unit.read_text().replace("/usr/bin/bilbs ", "/bin/true "))
+    argv = ["systemd-analyze", "verify", "--man=false", *map(str, sorted(tmp_path.iterdir()))]
+    assert subprocess.run(argv, capture_output=True, text=True, check=False).stderr == ""
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda path: path.name)
+def test_the_command_of_a_unit_exists_with_its_flags(bilbs: Bilbs, unit: Path) -> None:
+    line = next(line for line in unit.read_text().splitlines() if line.startswith("ExecStart=/usr/bin/bilbs "))
+    words = line.split()[1:]
+    path = [word for word in words[:3] if not word.startswith("-")]
+    shown = bilbs(*path, "--help")
+    assert shown.status == 0
+    assert [word for word in words if word.startswith("--") and word not in shown.stdout] == []
+
+
+def test_every_page_of_the_manual_reads_without_a_warning(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, str(ROOT / "tools/manual_pages.py"), str(tmp_path)], check=True, capture_output=True
+    )
+    pages = sorted(tmp_path.rglob("*.[17]"))
+    assert len(pages) > 80
+    argv = ["groff", "-man", "-ww", "-z", *map(str, pages)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert [line for line in done.stderr.splitlines() if ".so" not in line and "can't open" not in line] == []
