@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +38,8 @@ def test_the_command_of_a_unit_exists_with_its_flags(bilbs: Bilbs, unit: Path) -
     path = [word for word in words[:3] if not word.startswith("-")]
     shown = bilbs(*path, "--help")
     assert shown.status == 0
-    assert [word for word in words if word.startswith("--") and word not in shown.stdout] == []
+    flags = [word for word in words if word.startswith("--")]
+    assert [flag for flag in flags if not re.search(rf"{flag}\b", shown.stdout)] == []
 
 
 def test_every_page_of_the_manual_reads_without_a_warning(tmp_path: Path) -> None:
@@ -48,3 +51,9 @@ def test_every_page_of_the_manual_reads_without_a_warning(tmp_path: Path) -> Non
     argv = ["groff", "-man", "-ww", "-z", *map(str, pages)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert [line for line in done.stderr.splitlines() if ".so" not in line and "can't open" not in line] == []
+
+
+def test_no_text_of_a_command_becomes_a_request_of_roff() -> None:
+    plain = runpy.run_path(str(ROOT / "tools/manual_pages.py"))["_plain"]
+    assert plain(".so /etc/passwd") == "\\&.so /etc/passwd"
+    assert plain("a\\fB 'b' --flag\n.x") == "a\\efB \\(aqb\\(aq \\-\\-flag .x"
