@@ -22,7 +22,7 @@ bench:          ## the benchmarks of docs/benchmarks.md (minutes)
 soak:           ## the long tests: 200 kills, ten times the random input (an hour at most)
 	BILBS_SOAK=1 .venv/bin/pytest --timeout=1800 $(T)
 
-packages:       ## build the artifacts, try them in clean Debian roots (root, debootstrap, 7 minutes)
+packages:       ## the tests of what customers install alone: build it, try it in clean Debian roots (root, 4 minutes)
 	. tools/python.sh && apt_install debootstrap lintian
 	.venv/bin/pytest tests/packages
 

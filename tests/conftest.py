@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +25,12 @@ if TYPE_CHECKING:
 settings.register_profile("bilbs", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("bilbs")
 
-# A shell starts its background jobs with SIGINT ignored, and children inherit that: tests that send it would wait for ever.
+# A shell starts its background jobs with SIGINT ignored, nohup with SIGHUP, and children inherit that: tests that send one
+# of them would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
+NUMBERS = count()
 SOURCE = str(Path(bilbs_cli.__file__).parents[1])
 ISOLATED = (
     "COLUMNS",
@@ -49,7 +53,9 @@ def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
     for name in set(os.environ) - {"BILBS_SOAK"}:  # that one is how long the tests are, not what bilbs does
         if name.startswith(("BILBS_", "LC_")) or name in ISOLATED:
             monkeypatch.delenv(name)
-    home = tmp_path_factory.mktemp("home")
+    # apart from the tests' own folders: mktemp() looks at everything beside a new one, thousands of times
+    home = tmp_path_factory.getbasetemp() / "homes" / str(next(NUMBERS))
+    home.mkdir(parents=True)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("BILBS_STATE_DIR", str(home / "state"))
     monkeypatch.setenv("TERM", "xterm-256color")
@@ -116,3 +122,28 @@ def bilbs() -> Bilbs:
         return Ended(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+# --- the order of a run -----------------------------------------------------------------------------------------------
+
+# Files whose tests take long one after the other: a worker begins with these, so that none is left with one at the end.
+FIRST = (
+    "tests/packages/test_debian.py",
+    "tests/packages/test_artifacts.py",
+    "tests/test_commands_in_prose.py",
+    "tests/support/test_hostile_desk.py",
+    "tests/plan/test_never_twice.py",
+    "tests/support/sla/test_against_the_walker.py",
+    "tests/diag/test_collect_command.py",
+    "tests/plan/test_plan_commands.py",
+    "tests/test_documents.py",
+    "tests/support/test_login.py",
+    "tests/diag/rules/test_every_rule.py",
+    "tests/support/test_ticket_reading.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long files first."""
+    place = {name: number for number, name in enumerate(FIRST)}
+    items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0], len(FIRST)))

@@ -4,13 +4,14 @@
 set -eu
 cd "$(dirname "$0")/.."
 . tools/python.sh
+unset PYTHONDONTWRITEBYTECODE  # hundreds of tests start the program: it is compiled once, not at each start
 if [ -z "${BILBS_CHECK_FAST:-}" ]; then
     # a compiler for the NVML stub, the BMC simulator and its independent readers, archive tools as oracles, a browser
     # (and fonts for it) for the report, Node for the mock server that knows only the contract
     missing=$(for pair in cc:gcc ipmi_sim:openipmi ipmitool:ipmitool ipmi-sel:freeipmi-tools zstd:zstd age:age lspci:pciutils \
                           strace:strace mkfs.ext4:e2fsprogs fsfreeze:util-linux mount:mount ip:iproute2 ps:procps tar:tar \
                           xz:xz-utils bzip2:bzip2 git:git journalctl:systemd chromium:chromium \
-                          node:nodejs npm:npm zsh:zsh fish:fish groff:groff-base dpkg-deb:dpkg; do
+                          node:nodejs npm:npm zsh:zsh fish:fish groff:groff-base dpkg-deb:dpkg debootstrap:debootstrap lintian:lintian; do
         command -v "${pair%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/${pair%%:*}" ] || [ -x "/sbin/${pair%%:*}" ] || echo "${pair##*:}"; done)
     [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
     [ -d /usr/share/fonts/truetype/dejavu ] || missing="$missing fonts-dejavu-core"
@@ -30,5 +31,5 @@ export PATH
 ruff check .
 ruff format --check .
 mypy
-# three on two cores: many tests wait for a deadline or a peer; the artifacts are built and tried by `make packages`
-pytest -n 3 --dist loadfile --durations=20 "$@"
+# four on two cores: many tests wait for a deadline or a peer; the long files come first (tests/conftest.py)
+pytest -n 4 --dist loadfile --no-loadscope-reorder --durations=20 "$@"

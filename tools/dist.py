@@ -125,6 +125,18 @@ def wheels_for(folder: Path, python: str, machine: str) -> list[tuple[Path, str]
     return found
 
 
+def unused(parts: Sequence[str]) -> bool:
+    """Tell whether nothing of bilbs ever opens this file of a wheel."""
+    return (
+        bool({"tests", "test"} & set(parts[:2]))
+        or parts[-1].endswith((".pyi", ".c", ".h", ".pyx"))
+        or (parts[0] == "zstandard" and parts[1].startswith("_cffi"))  # its engine for PyPy: 11 MB for each Python
+        or (
+            list(parts[:2]) == ["holidays", "locale"] and parts[2] != "en_US"
+        )  # 1,000 files; asked for in English alone
+    )
+
+
 def unpack(wheel: Path, folder: Path) -> None:
     """Unpack a wheel as pip would, without its scripts."""
     with zipfile.ZipFile(wheel) as archive:
@@ -136,8 +148,7 @@ def unpack(wheel: Path, folder: Path) -> None:
                 if parts[1] not in {"purelib", "platlib"}:
                     continue
                 parts = parts[2:]
-            unused = parts[0] in {"tests", "test"} or name.endswith((".pyi", ".c", ".h", ".pyx"))
-            if unused or name.startswith("zstandard/_cffi"):  # its second engine, for PyPy: 11 MB for each Python
+            if unused(parts):
                 continue
             place = folder.joinpath(*parts)
             place.parent.mkdir(parents=True, exist_ok=True)

@@ -26,6 +26,7 @@ from tests.parts import nvml
 from tests.parts.bmc.box import PASSWORD, USER
 from tests.parts.bmc.sim import simulator
 from tests.parts.disk import small_disk
+from tests.parts.patience import BUSY_S
 
 SECRET = "correct-horse-battery-staple-7731"
 SOAK = bool(os.environ.get("BILBS_SOAK"))
@@ -302,7 +303,7 @@ def test_sigkill_anywhere_leaves_a_bundle_that_resume_finishes_and_no_secret_on_
     subprocess.run([*argv, str(tmp_path / "whole")], check=True, capture_output=True)
     whole = time.monotonic() - began
     moments = random.Random(11)
-    for number in range(200 if SOAK else 10):
+    for number in range(200 if SOAK else 5):
         out = tmp_path / f"out{number}"
         process = subprocess.Popen(
             [*argv, str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
@@ -367,7 +368,7 @@ def test_the_deadline_holds_against_everything_that_hangs_at_once(bilbs: Bilbs, 
             },
         )
         took = time.monotonic() - began
-    assert took < deadline + 2
+    assert took < deadline + 2 + BUSY_S
     assert ended.status == 20, ended.stderr
     data = ended.json["data"]
     assert data["status"] == "partial"

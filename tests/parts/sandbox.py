@@ -31,6 +31,7 @@ class Sandbox:
 def running_sandbox(folder: Path, port: int = 0) -> Iterator[Sandbox]:
     """Run a sandbox on loopback."""
     server = serving.server(folder, "127.0.0.1", port)
+    server.expiration_interval, server.shutdown_timeout = 0.05, 0.2  # how long its end is waited for
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
     store = Store(folder)

@@ -19,6 +19,7 @@ from bilbs_cli.support import api, delivery
 from bilbs_cli.support.outbox import DELIVERED, QUEUED, REFUSED, Outbox, Outcome
 from tests.parts import desk as parts
 from tests.parts.desk import TOKEN, Desk, faults, running_desk
+from tests.parts.patience import BUSY_S
 
 SOAK = bool(os.environ.get("BILBS_SOAK"))
 WHEN = "2026-11-26T08:00:00Z"
@@ -147,7 +148,7 @@ def test_the_budget_is_kept_when_nobody_answers(box: Outbox) -> None:
     with api.Desk("http://127.0.0.1:9", TOKEN) as nobody:
         began = time.monotonic()
         report = delivery.flush(box, nobody, budget_s=1.0)
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 2.0 + BUSY_S
     assert report.stopped
 
 
@@ -178,8 +179,8 @@ with api.Desk(sys.argv[2], sys.argv[3]) as desk:
 
 @pytest.mark.timeout(1800 if SOAK else 120)
 def test_through_faults_kills_and_restarts_nothing_is_lost_doubled_or_out_of_order(tmp_path: Path) -> None:
-    """300 tickets with comments (1,000 in the long run), the client killed and the desk restarted again and again."""
-    tickets = 1000 if SOAK else 300
+    """75 tickets with comments (1,000 in the long run), the client killed and the desk restarted again and again."""
+    tickets = 1000 if SOAK else 75
     box = Outbox(tmp_path / "outbox.db")
     for number in range(tickets):
         opened = box.add("ticket.open", {"ticket": number}, occurred_at=WHEN)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Bilbs
+from tests.parts.patience import BUSY_S
 
 TOKEN = "a-token-of-the-tests"
 ESCAPES = "\x1b[2J\x1b]0;title\x07\x9b31m\u202e\x00"
@@ -205,7 +206,7 @@ def test_a_peer_that_drips_and_never_ends_is_given_up_in_time(bilbs: Bilbs) -> N
         env = {"BILBS_API_URL": url, "BILBS_TOKEN": TOKEN, "BILBS_PAGER": "+12015550199"}
         began = time.monotonic()
         ended = bilbs("support", "ticket", "open", "-s", "sev1", "-m", "my text", env=env)
-        assert time.monotonic() - began < 11.5
+        assert time.monotonic() - began < 10.0 + BUSY_S
         assert (ended.status, "+12015550199" in ended.stderr) == (75, True)
 
 
@@ -218,7 +219,7 @@ def test_a_resolver_that_never_answers_does_not_hold_a_sev_1_up(bilbs: Bilbs) ->
     env = {"BILBS_API_URL": "https://desk.example/v1", "BILBS_TOKEN": TOKEN, "BILBS_PAGER": "+12015550199"}
     began = time.monotonic()
     ended = bilbs("support", "ticket", "open", "-s", "sev1", "-m", "my text", program=program, env=env)
-    assert time.monotonic() - began < 11.5
+    assert time.monotonic() - began < 10.0 + BUSY_S
     assert (ended.status, "+12015550199" in ended.stderr) == (75, True)
 
 
@@ -236,7 +237,7 @@ def test_a_login_that_cannot_be_renewed_does_not_hold_a_sev_1_up(bilbs: Bilbs) -
     began = time.monotonic()
     env = {"BILBS_API_URL": url, "BILBS_PAGER": "+12015550199"}
     ended = bilbs("support", "ticket", "open", "-s", "sev1", "-m", "my text", program=program, env=env)
-    assert time.monotonic() - began < 11.5
+    assert time.monotonic() - began < 10.0 + BUSY_S
     assert (ended.status, "+12015550199" in ended.stderr) == (75, True)
 
 
@@ -247,4 +248,4 @@ def test_offline_the_command_ends_within_a_second_of_its_budget(bilbs: Bilbs, bu
     env = {"BILBS_API_URL": "http://127.0.0.1:9/v1", "BILBS_TOKEN": TOKEN}
     ended = bilbs("support", "outbox", "flush", "--budget", budget, env=env)
     assert ended.status == 75
-    assert time.monotonic() - began < float(budget[0]) + 1.0
+    assert time.monotonic() - began < float(budget[0]) + 1.0 + BUSY_S

@@ -93,9 +93,9 @@ def _check(folder: Path, state: Path, reported: list[str], key: pyrage.x25519.Id
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _steps(count: int) -> list[int]:
-    """Return where to kill: everywhere in the long tests, else everywhere near the end and at each seventh step before."""
-    return [step for step in range(1, count + 1) if SOAK or step > count - 45 or step % 7 == 0]
+def _steps(count: int, share: int) -> list[int]:
+    """Return where to kill: everywhere in the long tests, else at a third of the steps near the end and a 20th of those before."""
+    return [step for step in range(1, count + 1) if SOAK or step % (3 if step > count - 45 else 20) == share]
 
 
 @pytest.mark.parametrize("encrypted", [False, True])
@@ -105,7 +105,7 @@ def test_killed_at_any_step_a_run_ends_in_a_verified_bundle(place: Path, encrypt
     _, count = run_and_kill(_collect(place / "whole", place / "state", recipients), 0)
     assert count
     chance = random.Random(7)
-    for step in _steps(count):
+    for step in _steps(count, 1 if encrypted else 0):
         folder, state = place / f"run{step}", place / f"state{step}"
         reported, _ = run_and_kill(_collect(folder, state, recipients), step)
         again = chance.randrange(1, count // 2)  # the resume is killed as well, and the one after
@@ -124,7 +124,7 @@ def test_after_a_power_loss_at_any_step_what_was_synced_is_in_a_verified_bundle(
     _, count = run_and_kill(_collect(place / "whole", place / "state", recipients, sync=True), 0)
     assert count
     chance = random.Random(13)
-    for step in _steps(count):
+    for step in _steps(count, 2 if encrypted else 1 if power is Power.LOST else 0):
         folder, state = place / f"run{step}", place / f"state{step}"
         reported, _ = run_and_kill(_collect(folder, state, recipients, sync=True), step, power=power)
         run_and_kill(_resume(folder, state), chance.randrange(1, count // 2), power=power)
