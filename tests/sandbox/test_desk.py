@@ -162,6 +162,20 @@ def test_a_long_poll_ends_when_something_comes(api: httpx.Client) -> None:
     assert 0.9 < time.monotonic() - began < 5
 
 
+def test_a_long_poll_ends_with_who_asked_and_does_not_hold_the_end_of_the_desk_up(tmp_path: Path) -> None:
+    with running_sandbox(tmp_path / "desk") as desk:
+        with httpx.Client(base_url=desk.url, headers={"Authorization": f"Bearer {desk.token}"}) as api:
+            ticket = opened(api).json()["id"]
+            desk.advance(30 * 86400)  # nothing comes any more
+            after = api.get(f"/tickets/{ticket}/events").json()["next_cursor"]
+            with pytest.raises(httpx.ReadTimeout):
+                api.get(
+                    f"/tickets/{ticket}/events", params={"after": after}, headers={"Prefer": "wait=25"}, timeout=0.5
+                )
+        began = time.monotonic()
+    assert time.monotonic() - began < 5
+
+
 def test_pages_of_a_list_hold_each_ticket_once(api: httpx.Client) -> None:
     for number in range(25):
         opened(api, number, subject=f"ticket {number}")

@@ -135,7 +135,8 @@ def _answered(store: Store, operation: Operation, path: dict[str, str]) -> Reply
     data = b"" if operation.id == "appendUpload" else request.get_data()
     body = contract.body(operation, request.content_type or "", data)
     root = request.host_url.rstrip("/") + PREFIX
-    call = Call(store, given, body, who, request.headers, request.stream, root, request.path.removeprefix(PREFIX))
+    below, peer = request.path.removeprefix(PREFIX), request.environ.get(faults.SOCKET)
+    call = Call(store, given, body, who, request.headers, request.stream, root, below, peer)
     handler = HANDLERS[operation.id]
     if operation.id in LISTS:
         return _paged(store, call, handler)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import select
+import socket
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -45,6 +47,18 @@ class Call:
     stream: IO[bytes]
     root: str  # the address of the API, without its last slash
     path: str = ""
+    peer: socket.socket | None = None
+
+    def gone(self) -> bool:
+        """Tell whether who asked has ended the connection: nothing needs to wait for them any longer."""
+        if self.peer is None:
+            return False
+        try:
+            readable = select.poll()
+            readable.register(self.peer, select.POLLIN)
+            return bool(readable.poll(0)) and self.peer.recv(1, socket.MSG_PEEK) == b""
+        except (OSError, ValueError):  # it is closed
+            return True
 
     @property
     def now(self) -> float:

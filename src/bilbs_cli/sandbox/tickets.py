@@ -189,7 +189,7 @@ def events(call: Call) -> Reply:
         with call.store.change():
             people.advance(call.store)
         rows = call.store.events(ticket, after, limit + 1)
-        if rows or time.monotonic() >= until:
+        if rows or time.monotonic() >= until or call.gone():
             break
         time.sleep(POLL_S)
     reply = page(call, [(cursor(seq), doc) for seq, doc in rows], limit)
@@ -230,7 +230,7 @@ def show_page(call: Call) -> Reply:
         with call.store.change():
             people.advance(call.store)
         doc = found(call.store.find("page", name), "page", name)
-        if doc["human_acked"] or time.monotonic() >= until:
+        if doc["human_acked"] or time.monotonic() >= until or call.gone():
             return Reply(body=doc)
         time.sleep(POLL_S)
 
