@@ -64,6 +64,9 @@ def _handler(desk: Desk) -> type[BaseHTTPRequestHandler]:
         def do_OPTIONS(self) -> None:
             self._send(204, b"", "text/plain")
 
+        def do_GET(self) -> None:  # it takes, and has nothing to show
+            self._send(404, _problem(404, "not-found", retryable=False), "application/problem+json")
+
         def do_POST(self) -> None:
             if self.path.startswith("/v1/oauth/"):
                 self._oauth()
