@@ -20,6 +20,7 @@ from bilbs_cli.diag.collect import CollectorResult, Run
 from bilbs_cli.diag.job import Collector, Job, Options
 from bilbs_cli.diag.model import NotCollected, ReadError, Status, Value
 from bilbs_cli.diag.redaction import Redactor
+from tests.parts.patience import BUSY_S
 
 
 @dataclass
@@ -272,7 +273,7 @@ def test_a_sparse_terabyte_is_bounded(tmp_path: Path) -> None:
 def test_a_file_that_grows_ends_where_it_ended_when_it_was_opened(tmp_path: Path) -> None:
     path = tmp_path / "growing.log"
     path.write_bytes(b"x\n" * 1000)
-    stop = time.monotonic() + 3
+    stop = time.monotonic() + 20
     writer = os.fork()
     if writer == 0:
         with path.open("ab", buffering=0) as stream:
@@ -284,7 +285,7 @@ def test_a_file_that_grows_ends_where_it_ended_when_it_was_opened(tmp_path: Path
     finally:
         os.kill(writer, signal.SIGKILL)
         os.waitpid(writer, 0)
-    assert ended.wall_s < 3
+    assert ended.wall_s < 3 + BUSY_S
     assert ended.sink.items["probe/growing.log"].status is Status.OK
 
 

@@ -55,7 +55,18 @@ def run(desk: Sandbox, tmp_path: Path, *more: str) -> subprocess.CompletedProces
     (tmp_path / "hooks.py").write_text(HOOKS)
     program = str(Path(sys.executable).with_name("schemathesis"))
     argv = [program, "run", str(OPENAPI), "--url", desk.url, "-H", f"Authorization: Bearer {desk.token}"]
-    argv += ["--checks", CHECKS, "--suppress-health-check", "all", "--no-color", "--seed", "7", *more]
+    argv += [
+        "--checks",
+        CHECKS,
+        "--suppress-health-check",
+        "all",
+        "--no-color",
+        "--seed",
+        "7",
+        "--request-timeout",
+        "40",
+        *more,
+    ]
     return subprocess.run(
         argv,
         capture_output=True,
