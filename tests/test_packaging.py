@@ -13,8 +13,9 @@ import pytest
 from tests.conftest import Bilbs
 
 ROOT = Path(__file__).parents[1]
-UNITS = sorted((ROOT / "packaging/systemd").iterdir())
-SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
+MANAGERS = ("systemd", "systemd-user")  # of the machine; of each user who wants it
+SERVICES = sorted((ROOT / "packaging/systemd").glob("*.service"))
+USER_SERVICES = sorted((ROOT / "packaging/systemd-user").glob("*.service"))
 
 
 @pytest.mark.parametrize("unit", SERVICES, ids=lambda path: path.name)
@@ -24,14 +25,19 @@ def test_the_units_are_hardened(unit: Path) -> None:
     assert done.returncode == 0, done.stdout[-300:]
 
 
-def test_the_units_are_well_formed(tmp_path: Path) -> None:
-    for unit in UNITS:  # the program is not installed here
-        (tmp_path / unit.name).write_text(unit.read_text().replace("/usr/bin/bilbs ", "/bin/true "))
-    argv = ["systemd-analyze", "verify", "--man=false", *map(str, sorted(tmp_path.iterdir()))]
+@pytest.mark.parametrize("manager", MANAGERS)
+def test_the_units_are_well_formed(tmp_path: Path, manager: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    units = tmp_path / "units"
+    units.mkdir()
+    for unit in (ROOT / "packaging" / manager).iterdir():  # the program is not installed here
+        (units / unit.name).write_text(unit.read_text().replace("/usr/bin/bilbs ", "/bin/true "))
+    user = ["--user"] if manager == "systemd-user" else []
+    argv = ["systemd-analyze", *user, "verify", "--man=false", *map(str, sorted(units.iterdir()))]
     assert subprocess.run(argv, capture_output=True, text=True, check=False).stderr == ""
 
 
-@pytest.mark.parametrize("unit", SERVICES, ids=lambda path: path.name)
+@pytest.mark.parametrize("unit", [*SERVICES, *USER_SERVICES], ids=lambda path: path.parent.name + "-" + path.name)
 def test_the_command_of_a_unit_exists_with_its_flags(bilbs: Bilbs, unit: Path) -> None:
     line = next(line for line in unit.read_text().splitlines() if line.startswith("ExecStart=/usr/bin/bilbs "))
     words = line.split()[1:]

@@ -30,6 +30,14 @@ PATH="$PWD/.venv/bin:$PATH:/usr/sbin:/sbin"
 export PATH
 ruff check .
 ruff format --check .
-mypy
-# four on two cores: many tests wait for a deadline or a peer; the long files come first (tests/conftest.py)
-pytest -n 4 --dist loadfile --no-loadscope-reorder --durations=20 "$@"
+# types are checked beside the tests; four workers on two cores: many tests wait for a deadline or a peer, and the long
+# files come first (tests/conftest.py)
+found=$(mktemp)
+mypy >"$found" 2>&1 &
+types=$!
+failed=0
+pytest -n 4 --dist loadfile --no-loadscope-reorder --durations=20 "$@" || failed=$?
+wait "$types" || failed=$?
+cat "$found"
+rm -f "$found"
+exit "$failed"

@@ -57,6 +57,7 @@ def test_everything_lies_where_an_admin_looks(installed: Root) -> None:
         "usr/share/zsh/vendor-completions/_bilbs",
         "usr/share/fish/vendor_completions.d/bilbs.fish",
         "usr/lib/systemd/system/bilbs-check.timer",
+        "usr/lib/systemd/user/bilbs-flush.timer",
         "etc/bilbs/config.toml",
         "usr/share/doc/bilbs/air-gap.md",
         "usr/share/doc/bilbs/examples/sudoers",

@@ -13,6 +13,7 @@ from bilbs_cli.plan.quote import Quote
 from bilbs_cli.plan.receipts import Pending
 from bilbs_cli.support import audit
 from bilbs_cli.support.api import Answer, Desk, Later, Never, Taken, failure
+from bilbs_cli.support.ids import is_id
 
 NOTHING = "nothing was subscribed, and nothing is queued"
 EXPIRED = "quote-expired"
@@ -140,6 +141,6 @@ def change(desk: Desk, doc: Mapping[str, Any], action: str, key: str) -> dict[st
 
 def _id(doc: Mapping[str, Any]) -> str:
     found = doc.get("id")
-    if not isinstance(found, str) or not found.replace("_", "").replace("-", "").isalnum() or len(found) > 64:
+    if not is_id(found):
         raise Unavailable("the desk's subscription has no id", next="bilbs doctor")
     return found

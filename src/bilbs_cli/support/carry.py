@@ -24,6 +24,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from bilbs_cli import files
 from bilbs_cli.errors import BilbsError, UsageProblem
+from bilbs_cli.support.ids import is_id
 from bilbs_cli.support.outbox import Entry
 
 MAGIC = b"bilbs outbox 1\n"
@@ -197,7 +198,7 @@ def _checked(entry: Entry) -> Entry:
         or not re.fullmatch(r"[A-Za-z0-9_-]{16,128}", entry.key)
     ):
         raise ValueError("an entry is none")
-    if not re.fullmatch(r"[A-Za-z0-9_-]{0,64}", entry.ticket) or not re.fullmatch(r"(ob_[0-9a-f]{12})?", entry.after):
+    if (entry.ticket and not is_id(entry.ticket)) or not re.fullmatch(r"(ob_[0-9a-f]{12})?", entry.after):
         raise ValueError("an entry belongs to no ticket")
     return entry
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from bilbs_cli import files
 from bilbs_cli.support import audit, chains
 from bilbs_cli.support.api import Answer, Later, LoggedOut, Never, Taken, jittered, next_pause
+from bilbs_cli.support.ids import is_id
 from bilbs_cli.support.outbox import DELIVERED, QUEUED, REFUSED, SENDING, Entry, Outbox, Outcome
 
 ATTACH = "ticket.attach"
@@ -201,7 +202,7 @@ def _ticket(run: _Run, entry: Entry) -> str | None:
     if opener is None or opener.state != DELIVERED or not opener.answer:
         return None
     found = opener.answer.get("id")
-    return found if isinstance(found, str) and found.replace("_", "").replace("-", "").isalnum() else None
+    return found if is_id(found) else None
 
 
 def _try(run: _Run, entry: Entry, path: str) -> tuple[Answer, int]:

@@ -13,6 +13,7 @@ from typing import Any
 from bilbs_cli import digest_field, files
 from bilbs_cli.errors import BilbsError, OutputUnwritable, Unavailable, VerificationFailed
 from bilbs_cli.support.api import Desk, Taken, failure, meaning
+from bilbs_cli.support.ids import is_id
 from bilbs_cli.support.transport import LIMIT, PIECE, NoAnswer, Raw
 
 MOST_NAMES = 100
@@ -25,7 +26,7 @@ def fetch(desk: Desk, attachment: dict[str, Any], folder: Path) -> Path:
     Raises `VerificationFailed` for a wrong digest, `Unavailable`, `OutputUnwritable`, and what `api.failure` makes.
     """
     identity, sha256 = str(attachment.get("id")), str(attachment.get("sha256"))
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", identity) or not re.fullmatch(r"[0-9a-f]{64}", sha256):
+    if not is_id(identity) or not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise BilbsError("the desk names no file that can be fetched", code="unexpected-answer")
     name = safe_name(str(attachment.get("filename") or ""))
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import time
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import Any
 from bilbs_cli.errors import Unavailable
 from bilbs_cli.support import audit, download
 from bilbs_cli.support.api import Desk, Taken, failure
+from bilbs_cli.support.ids import is_id
 
 WAIT_S = 300.0
-SHAPE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def export(desk: Desk, output: Path) -> tuple[dict[str, Any], Path]:
@@ -37,7 +36,7 @@ def export(desk: Desk, output: Path) -> tuple[dict[str, Any], Path]:
 
 
 def _name(found: dict[str, Any]) -> str:
-    name = str(found.get("id"))
-    if not SHAPE.fullmatch(name):
+    name = found.get("id")
+    if not is_id(name):
         raise Unavailable("the desk's export has no id", next="bilbs doctor")
     return name

@@ -9,6 +9,7 @@ import typer
 
 from bilbs_cli import terminal
 from bilbs_cli.errors import BilbsError, Exit, NotFound, Queued, UsageProblem
+from bilbs_cli.support.ids import is_id
 
 if TYPE_CHECKING:
     from bilbs_cli.config import Config
@@ -279,7 +280,7 @@ def _answer(entries: list[Entry], reply_to: str, target: Path, settings: Config)
     timelines: dict[str, Any] = {}
     try:
         with ticket_desk.connected(settings) as desk:
-            for name in (one for one in ids if one.replace("_", "").replace("-", "").isalnum()):
+            for name in filter(is_id, ids):
                 found = desk.get(f"/tickets/{name}")
                 tickets.append(found)
                 timelines[str(found.get("id"))] = list(ticket_desk.events(desk, name))

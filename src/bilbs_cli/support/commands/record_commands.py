@@ -10,6 +10,7 @@ import typer
 
 from bilbs_cli import terminal
 from bilbs_cli.errors import UsageProblem
+from bilbs_cli.support.ids import is_id
 
 rma = typer.Typer(help="Hardware RMAs, from the alarm to the report.", no_args_is_help=True, add_completion=False)
 incident = typer.Typer(help="Incidents of the service.", no_args_is_help=True, add_completion=False)
@@ -75,9 +76,7 @@ def _get(path: str) -> dict[str, Any]:
 
 
 def _id(text: str) -> str:
-    import re
-
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", text):
+    if not is_id(text):
         raise UsageProblem(f"{text} is no id", safe="nothing was sent")
     return text
 

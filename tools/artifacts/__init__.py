@@ -1,0 +1,1 @@
+"""What tools/dist.py makes, one module for each kind of artifact."""
