@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -56,22 +57,28 @@ RUNS = {
 }  # the second is a program of its own, which process.py runs and ends
 
 
-def modules() -> dict[str, ast.Module]:
-    """Return every module by its name below the package (`diag.model`; a package is its own name)."""
+def modules() -> dict[str, Path]:
+    """Return the file of every module by its name below the package (`diag.model`; a package is its own name)."""
     found = {}
     for path in sorted(ROOT.rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
         name = ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
-        found[name] = ast.parse(path.read_text(encoding="utf-8"), str(path))
+        found[name] = path
     return found
 
 
 MODULES = modules()
 
 
+@cache
+def tree(name: str) -> ast.Module:
+    """Return a module as it is parsed."""
+    return ast.parse(MODULES[name].read_text(encoding="utf-8"), str(MODULES[name]))
+
+
 def imports(name: str) -> Iterator[str]:
     """Yield the modules of this package that `name` imports anywhere in it, functions included."""
-    for node in ast.walk(MODULES[name]):
+    for node in ast.walk(tree(name)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield from _ours(alias.name)
@@ -144,7 +151,7 @@ def test_nothing_imports_the_sandbox_but_its_two_users() -> None:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_every_module_says_in_one_line_what_lives_there(name: str) -> None:
-    said = (ast.get_docstring(MODULES[name]) or "").split("\n")
+    said = (ast.get_docstring(tree(name)) or "").split("\n")
     assert 10 < len(said[0]) <= 120
     assert said[0].endswith((".", ":"))
 
@@ -164,13 +171,13 @@ def test_text_leaves_by_the_terminal_module_only(name: str) -> None:
         is_stream = isinstance(node, ast.Attribute) and node.attr in {"write", "writelines", "buffer"}
         return is_stream and ast.unparse(node.value) in {"sys.stdout", "sys.stderr"}  # type: ignore[attr-defined]
 
-    lines = [node.lineno for node in ast.walk(MODULES[name]) if speaks(node)]  # type: ignore[attr-defined]
+    lines = [node.lineno for node in ast.walk(tree(name)) if speaks(node)]  # type: ignore[attr-defined]
     assert not lines or name in SAYS, f"{name}:{lines}"
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_no_program_runs_through_a_shell_or_without_an_end(name: str) -> None:
-    for node in ast.walk(MODULES[name]):
+    for node in ast.walk(tree(name)):
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
             assert called not in {"os.system", "os.popen"}, f"{name}:{node.lineno}"
@@ -181,7 +188,7 @@ def test_no_program_runs_through_a_shell_or_without_an_end(name: str) -> None:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_click_is_never_imported(name: str) -> None:
-    for node in ast.walk(MODULES[name]):
+    for node in ast.walk(tree(name)):
         names = (
             [alias.name for alias in node.names]
             if isinstance(node, ast.Import)
@@ -200,7 +207,7 @@ def test_no_bare_except_and_every_broad_one_says_why(name: str) -> None:
         .read_text(encoding="utf-8")
         .splitlines()
     )
-    for node in ast.walk(MODULES[name]):
+    for node in ast.walk(tree(name)):
         if isinstance(node, ast.ExceptHandler):
             assert node.type is not None, f"{name}:{node.lineno}"
             if ast.unparse(node.type) in {"Exception", "BaseException"}:

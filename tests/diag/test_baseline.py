@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bilbs_cli.diag import baseline
@@ -76,6 +76,7 @@ def test_a_history_comes_back_from_its_json_in_order(
 KEYS = ("taken_at", "gpus", "disks", "dimms", "samples", "faults", "boots", "at", "pci", "serial", "counters", "rule")
 
 
+@settings(max_examples=50)
 @given(
     st.dictionaries(st.sampled_from(KEYS), JSON | st.lists(st.dictionaries(st.sampled_from(KEYS), JSON)), max_size=8)
 )

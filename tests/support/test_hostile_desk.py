@@ -118,9 +118,9 @@ COMMANDS = (
     ["support", "ticket", "show", "BB-1"],
     ["support", "report", "get", "rep_1"],
     ["support", "ticket", "open", "-m", "my text"],
-    ["status", "--refresh"],
-    ["doctor", "--timeout", "1"],
 )
+# These two ask alike and look at the whole box, too: each answer meets one of them.
+LOOKS = (["status", "--refresh"], ["doctor", "--timeout", "1"])
 
 
 @contextmanager
@@ -167,7 +167,7 @@ def test_no_answer_has_an_effect(kind: str, bilbs: Bilbs, tmp_path: Path, monkey
             body = reply(b"", "text/plain", "307 Moved", f"Location: {elsewhere}/steal")
         with answering(lambda connection: connection.sendall(body)) as (url, asked):
             before = outside()
-            for command in COMMANDS:
+            for command in (*COMMANDS, LOOKS[list(ANSWERS).index(kind) % 2]):
                 began = time.monotonic()
                 env = {
                     "BILBS_API_URL": url,

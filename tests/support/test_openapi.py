@@ -16,7 +16,9 @@ from bilbs_cli import support
 from bilbs_cli.support.sla.clocks import STATES
 from bilbs_cli.support.sla.history import ACTORS, TYPES, WAITS_ON
 
-DOCUMENT: dict[str, Any] = yaml.safe_load(Path(support.__file__).with_name("openapi.yaml").read_text(encoding="utf-8"))
+DOCUMENT: dict[str, Any] = yaml.load(
+    Path(support.__file__).with_name("openapi.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader
+)
 METHODS = ("get", "post", "patch", "delete", "head", "options", "put")
 
 # Method and path of everything that the client speaks, as it was agreed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from bilbs_cli.diag.rules import RULES
 
 ROOT = Path(__file__).parents[3]
 PAGES = ROOT / "docs/rules"
+SOAK = bool(os.environ.get("BILBS_SOAK"))
 ID = re.compile(r"(xid|sxid)\.(\d+|unknown)|[a-z0-9]+(\.[a-z0-9_]+)+")
 
 
@@ -123,7 +125,7 @@ def _shaken(facts: Any, draw: Any) -> Any:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=200 if SOAK else 12, deadline=None)
 @given(data=st.data())
 def test_no_facts_break_a_rule(rule: Rule, data: st.DataObject) -> None:
     shown = page(rule)
