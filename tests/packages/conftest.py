@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,9 @@ import pytest
 from tests.parts.debian_root import Root, debian_root
 
 ROOT = Path(__file__).parents[2]
-IN_TIME = ("--machines", "x86_64", "--pythons", "3.11,3.13", "--level", "0")
+SOAK = bool(os.environ.get("BILBS_SOAK"))
+SUITES = ("bookworm", "trixie", *(("noble",) if SOAK else ()))  # Debian 12, 13, Ubuntu 24.04
+IN_TIME = ("--machines", "x86_64", "--pythons", "3.11,3.12,3.13" if SOAK else "3.11,3.13", "--level", "0")
 
 
 def build(out: Path, wheels: Path) -> Path:
@@ -48,8 +51,8 @@ def dist(shared: Path, wheels: Path) -> Path:
         return out if (out / "SHA256SUMS").exists() else build(out, wheels)
 
 
-@pytest.fixture(scope="session", params=["bookworm", "trixie"])
+@pytest.fixture(scope="session", params=SUITES)
 def debian(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Root]:
-    """Make a root of Debian 12 and of the next one."""
+    """Make a root of Debian 12, of the next one, and in the long tests of Ubuntu."""
     with debian_root(tmp_path_factory.mktemp("root") / request.param, request.param) as found:
         yield found
