@@ -8,6 +8,7 @@ import gzip
 import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ from bilbs_cli.diag.model import NotCollected, ReadError, Status, Value
 from bilbs_cli.diag.redaction import Redactor
 from tests.diag.collectors.hosts import calls, copied, dead, part, program, write
 from tests.inprocess import Gathered, gather
+from tests.parts.disk import small_disk
 
 
 @pytest.fixture(scope="module")
@@ -181,8 +183,27 @@ def test_any_mount_table_is_parsed(noise: bytes) -> None:
             assert mounts.unit_name(mount.place).isascii()
 
 
+@given(st.binary(max_size=300))
+def test_any_mountinfo_is_parsed(noise: bytes) -> None:
+    for line in (noise, b"27 1 8:1 / /mnt/" + noise + b" rw - ext4 /dev/sda1 rw", b"27 1 8:1 / / rw - " + noise):
+        for mount in mounts.storing(mounts.parse_info(line.decode("utf-8", "surrogateescape"))):
+            assert mounts.unit_name(mount.place).isascii()
+
+
+def test_a_place_that_is_read_only_for_this_process_alone_is_no_read_only_file_system(tmp_path: Path) -> None:
+    """As in a hardened unit of systemd: ProtectSystem=strict. A file system that is read-only is still found."""
+    with small_disk(tmp_path / "seen", 4 << 20) as seen, small_disk(tmp_path / "itself", 4 << 20) as itself:
+        script = f"mount -o remount,bind,ro {seen.path} && mount -o remount,ro {itself.path} && cat /proc/self/mountinfo && cat /proc/mounts >&2"
+        done = subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, check=True)
+        told = {mount.place: mount.read_only for mount in mounts.parse_info(done.stdout)}
+        naive = {mount.place: mount.read_only for mount in mounts.parse(done.stderr)}
+    assert (told[str(seen.path)], told[str(itself.path)]) == (False, True)
+    assert (naive[str(seen.path)], naive[str(itself.path)]) == (True, True)
+
+
 def test_lines_that_are_cut_short_are_left_out() -> None:
     assert mounts.parse("/dev/sda1 /mnt ext4\n/dev/sda1\n\n") == []
+    assert mounts.parse_info("27 1 8:1 / / rw\n27 1 8:1 - ext4 /dev/sda1 rw\n27 1 8:1 / / rw - ext4 x\n\n") == []
     assert raid.zpools(" state: ONLINE\n  pool: tank\n") == {"tank": {"state": None, "errors": None}}
     assert raid.mdstat("md0\nmd1 :\nmd2 : active\n")["md2"]["members"] == []
 

@@ -1,4 +1,4 @@
-"""Mounted file systems: /proc/mounts (fstab(5) fields), which of them store data, and how full they are."""
+"""Mounted file systems: /proc/self/mountinfo and /proc/mounts (proc(5)), which of them store data, and how full they are."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ NETWORK = {
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One line of /proc/mounts."""
+    """One mounted file system. The options are those of the file system itself, where mountinfo says them."""
 
     device: str
     place: str
@@ -80,7 +80,7 @@ class Mount:
 
     @property
     def read_only(self) -> bool:
-        """Say whether it is mounted read-only (as ext4 does after an error)."""
+        """Say whether the file system is read-only (as ext4 makes itself after an error)."""
         return "ro" in self.options
 
 
@@ -92,6 +92,23 @@ def parse(text: str) -> list[Mount]:
     """
     rows = (line.split(" ") for line in text.split("\n"))
     return [Mount(plain(row[0]), plain(row[1]), row[2], tuple(row[3].split(","))) for row in rows if len(row) >= 4]
+
+
+def parse_info(text: str) -> list[Mount]:
+    r"""Return the lines of mountinfo, with the options of the file systems and not those of the places where they are seen.
+
+    A place can be read-only for one process alone: bind mounts, containers, the hardened units of systemd.
+
+    >>> parse_info("27 1 8:1 / / ro,noatime shared:1 - ext4 /dev/sda1 rw,errors=remount-ro\nbroken\n")
+    [Mount(device='/dev/sda1', place='/', kind='ext4', options=('rw', 'errors=remount-ro'))]
+    """
+    found = []
+    for line in text.split("\n"):
+        seen, _, itself = line.partition(" - ")
+        places, row = seen.split(" "), itself.split(" ")
+        if len(places) >= 6 and len(row) >= 3:
+            found.append(Mount(plain(row[1]), plain(places[4]), row[0], tuple(row[2].split(","))))
+    return found
 
 
 def plain(text: str) -> str:

@@ -12,6 +12,7 @@ from bilbs_cli.diag.model import NotCollected, ReadError, Reading, Status, Value
 
 FILES = (
     "/proc/mounts",
+    "/proc/self/mountinfo",
     "/proc/mdstat",
     "/proc/diskstats",
     "/proc/partitions",
@@ -54,8 +55,7 @@ def collect(job: Job) -> None:
     """Read what is in memory, then disks one by one, and last what another machine must answer for."""
     for path in FILES:
         job.file(path)
-    table = job.slurp("/proc/mounts", 4 << 20) or b""
-    found = mounts.storing(mounts.parse(table.decode("utf-8", "surrogateescape")))[:MOUNTS]
+    found = mounts.storing(_mounted(job))[:MOUNTS]
     _arrays(job)
     disks = [path.rpartition("/")[2] for path in job.glob("/sys/block/*")]
     disks = [name for name in disks if not name.startswith(VIRTUAL)]
@@ -70,6 +70,13 @@ def collect(job: Job) -> None:
         _volumes(job)
         _health(job, disks, controllers)
     _file_systems(job, [mount for mount in found if mount.network])
+
+
+def _mounted(job: Job) -> list[mounts.Mount]:
+    """Return what is mounted, from mountinfo where it can be had."""
+    info, table = (job.slurp(path, 4 << 20) or b"" for path in ("/proc/self/mountinfo", "/proc/mounts"))
+    decoded = info.decode("utf-8", "surrogateescape"), table.decode("utf-8", "surrogateescape")
+    return mounts.parse_info(decoded[0]) or mounts.parse(decoded[1])
 
 
 def _file_systems(job: Job, found: list[mounts.Mount]) -> None:
