@@ -23,7 +23,7 @@ soak:           ## the long tests: 200 kills, ten times the random input (an hou
 	BILBS_SOAK=1 .venv/bin/pytest --timeout=1800 $(T)
 
 packages:       ## the tests of what customers install alone: build it, try it in clean roots, also of Ubuntu (root, 5 minutes)
-	. tools/python.sh && apt_install debootstrap lintian
+	. tools/python.sh && apt_install debootstrap lintian systemd-container
 	BILBS_SOAK=1 .venv/bin/pytest tests/packages
 
 dist:           ## wheel, sdist, bilbs.pyz, Debian packages, SBOM and SHA256SUMS in dist/ (twice gives the same bytes)

@@ -7,14 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bilbs_cli import process
 from bilbs_cli.process import CommandMissing, Completed, Running
-from tests.parts.patience import BUSY_S
+from tests.parts.patience import BUSY_S, eventually
 
 
 def state_of(pid: int) -> str:
@@ -23,15 +23,6 @@ def state_of(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
         return ""
-
-
-def eventually(holds: Callable[[], bool], within_s: float = 3.0) -> bool:
-    until = time.monotonic() + within_s
-    while time.monotonic() < until:
-        if holds():
-            return True
-        time.sleep(0.01)
-    return holds()
 
 
 def sh(script: str, timeout_s: float = 10.0, max_output: int = 8 << 20) -> Completed:

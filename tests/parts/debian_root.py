@@ -39,9 +39,9 @@ class Root:
 
 
 @contextmanager
-def debian_root(folder: Path, suite: str) -> Iterator[Root]:
-    """Make a root of a suite (downloads it), mount what a system has, unmount it in the end."""
-    argv = ["debootstrap", "--variant=minbase", f"--include={INCLUDED}"]
+def debian_root(folder: Path, suite: str, *more: str) -> Iterator[Root]:
+    """Make a root of a suite with more packages (downloads it), mount what a system has, unmount it in the end."""
+    argv = ["debootstrap", "--variant=minbase", f"--include={','.join((INCLUDED, *more))}"]
     if suite in UBUNTU:  # Debian has no package of their keys: nothing but this test's root comes from there
         mirror = re.findall(r"default_mirror (\S+archive\S+)", UBUNTU_SCRIPT.read_text())[0]
         argv += ["--no-check-gpg", suite, str(folder), mirror, str(UBUNTU_SCRIPT)]

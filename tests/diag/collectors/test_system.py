@@ -90,9 +90,11 @@ def stuck_process(folder: Path) -> Iterator[int]:
     )
     with subprocess.Popen([sys.executable, "-c", script]) as stuck:
         try:
-            for _ in range(200):
+            seen = 0
+            for _ in range(400):  # its start reads a disk, which is a moment of that state, too
                 task = processes.read(None, f"/proc/{stuck.pid}")
-                if task and task.state == "D":
+                seen = seen + 1 if task and task.state == "D" else 0
+                if seen == 10:
                     break
                 time.sleep(0.02)
             yield stuck.pid
@@ -364,3 +366,18 @@ def test_each_profile_reads_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(system, "FULL_FILES", ("/proc/filesystems",))
     assert "system/proc/filesystems" not in gather(SYSTEM, Options(profile=Profile.TRIAGE)).members
     assert "system/proc/filesystems" in gather(SYSTEM, Options(profile=Profile.FULL)).members
+
+
+def test_only_who_waits_all_the_time_is_blocked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task that reads a disk is in state D for a moment, and again when it is looked at a second time."""
+    own = processes.read(None, "/proc/self")
+    assert own
+    with stuck_process(tmp_path) as pid:
+        stuck = processes.read(None, f"/proc/{pid}")
+        assert stuck
+        seen = [("/proc/self", own), (f"/proc/{pid}", stuck), ("/proc/4194305", own)]
+        assert processes.stayed(seen, 0.2) == [(f"/proc/{pid}", stuck)]
+        turns = iter(["1", "2"])
+        monkeypatch.setattr(processes, "_turns", lambda _: next(turns))
+        assert processes.stayed(seen[1:2], 0.0) == [], "it has run in between"
+    assert processes.stayed([], 60) == []

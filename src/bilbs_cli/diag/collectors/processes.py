@@ -1,6 +1,6 @@
 """Processes as /proc shows them: state, memory, processor time and name, never arguments (they hold secrets).
 
-Only `stat`, `wchan` and `stack` are read: `cmdline` and `environ` take the memory lock of the process, and reading them
+Only `stat`, `schedstat`, `wchan` and `stack` are read: `cmdline` and `environ` take the memory lock of the process, and reading them
 of one that hangs in a driver hangs as well.
 """
 
@@ -107,6 +107,28 @@ def blocked(root: Path | None, tasks: list[Task], budget_s: float) -> tuple[list
         threads = [f"{folder}/task/{tid}" for tid in sysfs.names(root, f"{folder}/task")] or [folder]
         found += [(thread, seen) for thread in threads if (seen := read(root, thread)) and seen.state == "D"]
     return found, True
+
+
+def stayed(blocked: list[tuple[str, Task]], wait_s: float) -> list[tuple[str, Task]]:
+    """Return those that have waited in state D all the time for another `wait_s` seconds: each read of a disk is a moment of it.
+
+    Who has run in between (schedstat, where the kernel has it) is not blocked, only busy.
+    """
+    if not blocked:
+        return []
+    before = [_turns(folder) for folder, _ in blocked]
+    time.sleep(wait_s)
+    return [
+        (folder, task)
+        for (folder, task), turns in zip(blocked, before, strict=True)
+        if (now := read(None, folder)) and now.state == "D" and _turns(folder) == turns
+    ]
+
+
+def _turns(folder: str) -> str:
+    with suppress(OSError):
+        return Path(f"{folder}/schedstat").read_text().rpartition(" ")[2]
+    return ""
 
 
 def table(tasks: list[Task], uptime_s: float | None, limit: int = 40) -> str:

@@ -70,6 +70,7 @@ RPM_LINE = "%{NAME} %{VERSION}-%{RELEASE}.%{ARCH}\\n"
 SYNC_DAEMONS = {"chronyd", "ntpd", "ntpd-opensntpd", "systemd-timesyn", "ptp4l", "phc2sys"}
 STACKS = 40  # of blocked tasks; the first ones tell the story
 THREAD_SCAN_S = 0.5
+STAY_S = 1.0  # a task that is blocked for less is reading a disk
 
 
 def collect(job: Job) -> None:
@@ -202,9 +203,12 @@ def _tasks(job: Job) -> None:
     job.record(("tasks", "states"), Value(proc_text.tally([task.state for task in tasks])))
     job.record(("tasks", "count"), Value(len(tasks)))
     job.record(("clock", "daemons"), Value(sorted({task.name for task in tasks} & SYNC_DAEMONS)))
-    found: tuple[list[tuple[str, processes.Task]], bool] | None = job.attempt(
-        "tasks/threads", lambda: processes.blocked(root, tasks, THREAD_SCAN_S), timeout_s=10.0
-    )
+
+    def look() -> tuple[list[tuple[str, processes.Task]], bool]:
+        found, complete = processes.blocked(root, tasks, THREAD_SCAN_S)
+        return (processes.stayed(found, STAY_S) if job.options.live else found), complete
+
+    found = job.attempt("tasks/threads", look, timeout_s=10.0)
     if found is not None:
         _blocked(job, *found)
 

@@ -48,7 +48,7 @@ def _blocked(case: Case) -> list[tuple[str, str, str]]:
 
 
 def blocked_tasks(case: Case) -> Iterator[Found]:
-    """Tasks wait in the kernel now and cannot be killed (state D).
+    """Tasks wait in the kernel, for a second at least, and cannot be killed (state D).
 
     One that waits in the NVIDIA driver is critical: it does not come back without a reboot. Those that wait for a disk come
     and go under load and are told; any other is a warning. Their stacks are in system/blocked-tasks.txt.
