@@ -134,6 +134,12 @@ def test_a_certificate_that_does_not_hold_and_one_that_ends_soon(bilbs: Bilbs, t
         desk = next(one for one in unknown.json["data"]["checks"] if one["name"] == "desk")
         assert desk["state"] == "fail"
         assert "api.ca_bundle" in desk["next"]
+        (tmp_path / "nothing").mkdir()
+        bare = {"SSL_CERT_FILE": "/nonexistent", "SSL_CERT_DIR": str(tmp_path / "nothing")}  # a box without authorities
+        unknown = bilbs("doctor", "--json", env={**token, **bare, "BILBS_API_URL": url}, timeout=60)
+        desk = next(one for one in unknown.json["data"]["checks"] if one["name"] == "desk")
+        assert desk["state"] == "fail"
+        assert "apt install ca-certificates" in desk["next"]
 
 
 def test_a_token_that_the_desk_does_not_take_and_a_full_outbox_are_seen(bilbs: Bilbs, desk: Sandbox) -> None:

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -135,12 +136,22 @@ def _desk(config: Config, secret: str | None, budget_s: float) -> Iterator[Check
 def _advice(reason: str) -> str:
     low = reason.lower()
     if "certificate" in low or "ssl" in low or "tls" in low:
+        if not _authorities():
+            return "this box knows no certificate authority: apt install ca-certificates, or api.ca_bundle = a PEM file"
         return "behind a company's proxy: api.ca_bundle = its authorities (PEM); also look at this box's clock"
     if "name" in low or "getaddrinfo" in low or "resolve" in low:
         return "DNS: getent hosts HOST; cat /etc/resolv.conf"
     if "proxy" in low:
         return "bilbs config get api.proxy; env | grep -i proxy"
     return "a firewall or a cable: curl -v the address; api.proxy where a proxy is needed"
+
+
+def _authorities() -> bool:
+    """Tell whether the system's trust store has anything in it."""
+    import ssl
+
+    store = ssl.get_default_verify_paths()
+    return bool(store.cafile or (store.capath and any(Path(store.capath).iterdir())))
 
 
 def _proxy(config: Config, base: str) -> Check:
