@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
-import statistics
 import subprocess
 import time
 from pathlib import Path
@@ -125,5 +124,6 @@ def test_the_pager_from_the_zip_is_quick_after_the_first_run(dist: Path, tmp_pat
     pager = (str(dist / "bilbs.pyz"), "support", "pager")
     seconds(*pager)
     seconds(*pager)
-    ratios = [seconds(*pager) / seconds("-c", "pass") for _ in range(15)]
-    assert statistics.median(ratios) <= 3
+    pairs = [(seconds(*pager), seconds("-c", "pass")) for _ in range(15)]
+    least = [min(one) for one in zip(*pairs, strict=True)]  # the machine is not this test's alone
+    assert least[0] / least[1] <= 3

@@ -72,12 +72,13 @@ def run(desk: Sandbox, tmp_path: Path, *more: str) -> subprocess.CompletedProces
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=240,
         cwd=tmp_path,
         env=os.environ | {"SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(tmp_path)},
     )
 
 
+@pytest.mark.timeout(300)
 def test_a_tester_that_reads_only_the_contract_finds_no_violation(desk: Sandbox, tmp_path: Path) -> None:
     done = run(desk, tmp_path, "--max-examples", "12", "--phases", "examples,coverage,fuzzing,stateful")
     assert done.returncode == 0, done.stdout[-6000:]
