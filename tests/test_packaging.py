@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import runpy
 import subprocess
@@ -63,3 +64,24 @@ def test_no_text_of_a_command_becomes_a_request_of_roff() -> None:
     plain = runpy.run_path(str(ROOT / "tools/manual_pages.py"))["_plain"]
     assert plain(".so /etc/passwd") == "\\&.so /etc/passwd"
     assert plain("a\\fB 'b' --flag\n.x") == "a\\efB \\(aqb\\(aq \\-\\-flag .x"
+
+
+def test_the_lines_for_cron_run(tmp_path: Path) -> None:
+    """As crontab(5) reads them: five fields, the user, a command in which a percent sign is escaped."""
+    shims = {"bilbs": f'exec {sys.executable} -m bilbs_cli "$@"', "sleep": 'echo "$1" >> "$SLEPT"'}
+    for name, body in shims.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    env = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLEPT": str(tmp_path / "slept")}
+    lines = [line for line in (ROOT / "packaging/cron").read_text().splitlines() if line.startswith("*/")]
+    assert [line.split()[:6] for line in lines] == [["*/5", *"****", "root"], ["*/10", *"****", "root"]]
+    said = []
+    for line in lines * 2:
+        command = re.sub(r"\\%", "%", line.split(None, 6)[6])
+        done = subprocess.run(["sh", "-c", command], env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        said.append(done.stdout)
+    assert said[0].startswith("first check -> ")
+    assert "first check" not in said[2]
+    assert (said[1], said[3]) == ("", ""), "what waits is told by bilbs status, not by mail"
+    assert all(0 <= int(number) < 60 for number in (tmp_path / "slept").read_text().split())
