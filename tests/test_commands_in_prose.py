@@ -64,7 +64,15 @@ class Place:
     def typed(self, line: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
         """Type a line there, with a login screen (in /etc) that is not the machine's."""
         return subprocess.run(
-            ["timeout", "20", "unshare", "--mount", "sh", "-c", f"mount --bind {self.etc} /etc && {line}"],
+            [
+                "timeout",
+                "4" if "serve" in line else "25",
+                "unshare",
+                "--mount",
+                "sh",
+                "-c",
+                f"mount --bind {self.etc} /etc && {line}",
+            ],
             cwd=self.here,
             env=os.environ | {"PATH": f"{self.bin}:{os.environ['PATH']}"} | env,
             capture_output=True,
