@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +20,7 @@ import pytest
 
 from tests.parts import nvml
 from tests.parts.sandbox import Sandbox, running_sandbox
+from tests.parts.shims import memory_left_as_found, path_with
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -50,6 +51,7 @@ STATUS = {
     "bilbs plan subscribe support --tier box --boxes 8": {6},
     "bilbs sandbox serve": {124},  # serves until it is ended
 }
+ASKED = ("bilbs plan subscribe support --tier box", "bilbs plan resume support", "bilbs sandbox reset")
 STICK = re.compile(r"outbox (export|send)|inbox ")
 
 
@@ -58,27 +60,22 @@ class Place:
     """A folder with the files that commands name, and a way to type there."""
 
     here: Path
-    bin: Path
+    path: str
     etc: Path
 
     def typed(self, line: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-        """Type a line there, with a login screen (in /etc) that is not the machine's."""
+        """Type a line there, with a login screen (in /etc) that is not the machine's; a question is answered with yes."""
+        asked = line in ASKED
+        shown = f"script -qec {shlex.quote(line)} /dev/null" if asked else line  # a question wants a terminal
+        seconds = "4" if "serve" in line else "25"
         return subprocess.run(
-            [
-                "timeout",
-                "4" if "serve" in line else "25",
-                "unshare",
-                "--mount",
-                "sh",
-                "-c",
-                f"mount --bind {self.etc} /etc && {line}",
-            ],
+            ["timeout", seconds, "unshare", "--mount", "sh", "-c", f"mount --bind {self.etc} /etc && {shown}"],
             cwd=self.here,
-            env=os.environ | {"PATH": f"{self.bin}:{os.environ['PATH']}"} | env,
+            env=os.environ | {"PATH": self.path} | env,
             capture_output=True,
             text=True,
             check=False,
-            stdin=subprocess.DEVNULL,
+            input="y\n" if asked else "",
             timeout=60,
         )
 
@@ -86,28 +83,15 @@ class Place:
 @contextmanager
 def place(root: Path) -> Iterator[Place]:
     """Make the folder; away from it stay the machine's own /etc and /dev/shm."""
-    made = Place(root / "here", root / "bin", root / "etc")
+    path = path_with(root / "bin", ssh='shift; exec "$@"', logger="cat /dev/null")  # the other machine is this one
+    made = Place(root / "here", path, root / "etc")
     made.here.mkdir()
-    made.bin.mkdir()
     for name, text in FILES.items():
         (made.here / name).write_text(text)
         (made.here / name).chmod(0o600)
-    shims = {
-        "bilbs": f'exec {sys.executable} -m bilbs_cli "$@"',
-        "diag": f'exec {sys.executable} -m bilbs_cli diag "$@"',
-        "sudo": 'exec "$@"',
-        "ssh": 'shift; exec "$@"',  # the other machine is this one
-    }
-    for name, body in shims.items():
-        (made.bin / name).write_text(f"#!/bin/sh\n{body}\n")
-        (made.bin / name).chmod(0o755)
     subprocess.run(["cp", "-a", "/etc", str(made.etc)], check=True)
-    kept = set(Path("/dev/shm").glob("bilbs-diag-*"))
-    try:
+    with memory_left_as_found():
         yield made
-    finally:
-        for path in set(Path("/dev/shm").glob("bilbs-diag-*")) - kept:
-            path.unlink()
 
 
 def commands() -> list[str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from bilbs_cli.errors import EXIT_MEANING
 from tests.parts.sandbox import Sandbox
+from tests.parts.shims import memory_left_as_found, path_with
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -70,17 +70,7 @@ def test_the_documents_have_blocks_to_run() -> None:
 def test_every_block_runs_as_it_is_written(
     document: Path, desk: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shims = {
-        "bilbs": f'exec {sys.executable} -m bilbs_cli "$@"',
-        "diag": f'exec {sys.executable} -m bilbs_cli diag "$@"',
-        "sudo": 'exec "$@"',
-        "logger": "cat /dev/null",
-    }
-    (tmp_path / "bin").mkdir()
-    for name, body in shims.items():
-        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{body}\n")
-        (tmp_path / "bin" / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", path_with(tmp_path / "bin", logger="cat /dev/null"))
     here = tmp_path / "here"
     (here / "stick").mkdir(parents=True)
     (here / "passphrase").write_text("correct horse battery\n")
@@ -88,8 +78,7 @@ def test_every_block_runs_as_it_is_written(
     online = {"BILBS_API_URL": desk.url, "BILBS_TOKEN": desk.token}
     if document.name != "quick-start.md":  # the first page stores the number, the others count on it
         subprocess.run([str(tmp_path / "bin/bilbs"), "support", "card", "set", "--pager", "+12015550123"], check=True)
-    kept = set(Path("/dev/shm").glob("bilbs-diag-*"))
-    try:
+    with memory_left_as_found():
         for where, block in BLOCK.findall(document.read_text()):
             apart = ["unshare", "--net"] if where == "box" else []  # the box of the air gap has no route to anywhere
             env = {**os.environ, **({} if where == "box" else online)}
@@ -108,9 +97,6 @@ def test_every_block_runs_as_it_is_written(
                 )
                 assert done.returncode in allowed(line), f"{line}\n{done.returncode}\n{done.stdout}{done.stderr}"
                 assert "Traceback" not in done.stderr
-    finally:
-        for path in set(Path("/dev/shm").glob("bilbs-diag-*")) - kept:
-            path.unlink()
     if document.name == "air-gap.md":
         assert [doc["subject"] for _, doc in desk.store.tickets([], [], "", 0, 9)] == ["GPU 1 is gone since 9:03"]
         assert list((here / "stick").glob("*.answer"))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Bilbs
+from tests.parts.shims import path_with
 
 ROOT = Path(__file__).parents[1]
 MANAGERS = ("systemd", "systemd-user")  # of the machine; of each user who wants it
@@ -68,11 +69,8 @@ def test_no_text_of_a_command_becomes_a_request_of_roff() -> None:
 
 def test_the_lines_for_cron_run(tmp_path: Path) -> None:
     """As crontab(5) reads them: five fields, the user, a command in which a percent sign is escaped."""
-    shims = {"bilbs": f'exec {sys.executable} -m bilbs_cli "$@"', "sleep": 'echo "$1" >> "$SLEPT"'}
-    for name, body in shims.items():
-        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
-        (tmp_path / name).chmod(0o755)
-    env = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLEPT": str(tmp_path / "slept")}
+    path = path_with(tmp_path / "bin", sleep='echo "$1" >> "$SLEPT"')
+    env = os.environ | {"PATH": path, "SLEPT": str(tmp_path / "slept")}
     lines = [line for line in (ROOT / "packaging/cron").read_text().splitlines() if line.startswith("*/")]
     assert [line.split()[:6] for line in lines] == [["*/5", *"****", "root"], ["*/10", *"****", "root"]]
     said = []

@@ -207,7 +207,7 @@ def test_many_leaders_are_ended_together_and_not_one_after_the_other() -> None:
             start_new_session=True,
             stdout=subprocess.PIPE,
         )
-        for _ in range(5)
+        for _ in range(40)  # one after the other they would take 40 times GRACE_S
     ]
     for leader in leaders:
         assert leader.stdout

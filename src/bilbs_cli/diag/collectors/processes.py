@@ -1,7 +1,7 @@
 """Processes as /proc shows them: state, memory, processor time and name, never arguments (they hold secrets).
 
-Only `stat`, `schedstat`, `wchan` and `stack` are read: `cmdline` and `environ` take the memory lock of the process, and reading them
-of one that hangs in a driver hangs as well.
+Only `stat`, `schedstat`, `wchan` and `stack` are read: `cmdline` and `environ` take the memory lock of the process, and
+reading them of one that hangs in a driver hangs as well.
 """
 
 from __future__ import annotations
@@ -110,9 +110,9 @@ def blocked(root: Path | None, tasks: list[Task], budget_s: float) -> tuple[list
 
 
 def stayed(blocked: list[tuple[str, Task]], wait_s: float) -> list[tuple[str, Task]]:
-    """Return those that have waited in state D all the time for another `wait_s` seconds: each read of a disk is a moment of it.
+    """Return those that are in state D for another `wait_s` seconds, all the time.
 
-    Who has run in between (schedstat, where the kernel has it) is not blocked, only busy.
+    Each read of a disk is a moment of that state. Who has run in between (schedstat, where the kernel has it) is only busy.
     """
     if not blocked:
         return []

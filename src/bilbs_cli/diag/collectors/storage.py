@@ -74,9 +74,11 @@ def collect(job: Job) -> None:
 
 def _mounted(job: Job) -> list[mounts.Mount]:
     """Return what is mounted, from mountinfo where it can be had."""
-    info, table = (job.slurp(path, 4 << 20) or b"" for path in ("/proc/self/mountinfo", "/proc/mounts"))
-    decoded = info.decode("utf-8", "surrogateescape"), table.decode("utf-8", "surrogateescape")
-    return mounts.parse_info(decoded[0]) or mounts.parse(decoded[1])
+    for path, parse in (("/proc/self/mountinfo", mounts.parse_info), ("/proc/mounts", mounts.parse)):
+        found = parse((job.slurp(path, 4 << 20) or b"").decode("utf-8", "surrogateescape"))
+        if found:
+            return found
+    return []
 
 
 def _file_systems(job: Job, found: list[mounts.Mount]) -> None:
